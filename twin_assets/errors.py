@@ -1,0 +1,127 @@
+"""Every error that twin_assets raises on purpose.
+
+TwinError
+├── ConfigurationError          exit 2: a setting, or state that contradicts it
+├── ServerUnavailable           exit 3: a server does not answer; the long runs wait and retry
+│   ├── SourceUnavailable       MongoDB
+│   ├── BrokerUnavailable       RabbitMQ
+│   └── StoreUnavailable        Qdrant
+├── DocumentRejected            poison: goes to the dead letters, its neighbours go on
+├── MalformedMessage            a message that cannot be decoded
+├── UnsupportedId               an _id of a kind that has no entry
+├── ClusterTimeWentBack         MongoDB is older than what Qdrant already holds
+├── PositionLost                the change stream cannot be resumed where it stood
+├── ModelUnavailable            a model that a recipe names cannot be loaded
+├── GenerationMissing           the registry names a collection that Qdrant does not have
+├── RebuildRejected             the checks on a new generation failed; the old one stays live
+└── StackError                  the local stack cannot start or stop a server
+"""
+
+from __future__ import annotations
+
+
+class TwinError(Exception):
+    """Root of the tree; its text is one line that says what is wrong and what to do."""
+
+    exit_code = 1
+
+
+class ConfigurationError(TwinError):
+    """Raised when a setting is wrong, or contradicts what the servers already hold."""
+
+    exit_code = 2
+
+
+class ServerUnavailable(TwinError):
+    """Raised when a server does not answer; never a reason to reject a document."""
+
+    exit_code = 3
+    server = "server"
+
+    def __init__(self, where: str, reason: object = "") -> None:
+        detail = f" ({reason})" if str(reason) else ""
+        super().__init__(
+            f"{self.server} at {where} cannot be reached{detail}; start it with `twin up` or check its URL"
+        )
+
+
+class SourceUnavailable(ServerUnavailable):
+    """Raised when MongoDB does not answer, or is not a writable replica set member."""
+
+    server = "MongoDB"
+
+
+class BrokerUnavailable(ServerUnavailable):
+    """Raised when RabbitMQ does not answer or refuses to confirm a message."""
+
+    server = "RabbitMQ"
+
+
+class StoreUnavailable(ServerUnavailable):
+    """Raised when Qdrant does not answer or fails to apply a request."""
+
+    server = "Qdrant"
+
+
+class DocumentRejected(TwinError):
+    """Raised when one document cannot be processed; `reason` never contains its text."""
+
+    def __init__(self, *, stage: str, key: str, reason: str) -> None:
+        super().__init__(f"{key} was rejected while {stage}: {reason}")
+        self.stage = stage
+        self.key = key
+        self.reason = reason
+
+
+class MalformedMessage(TwinError):
+    """Raised when a message body is not a change or a marker of a version this code reads."""
+
+
+class UnsupportedId(TwinError):
+    """Raised when a document's _id is neither ObjectId, UUID, int nor str of a sane length."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"an _id of kind {kind} is not supported; use ObjectId, UUID, int or str")
+
+
+class ClusterTimeWentBack(TwinError):
+    """Raised when MongoDB's operation time is below a revision that is already stored."""
+
+    def __init__(self, *, stored: int, now: int) -> None:
+        super().__init__(
+            f"MongoDB's operation time {now} is below the stored revision {stored}: this is another cluster, "
+            "a restored backup or a clock set back; point TWIN_MONGODB_URL at the right cluster, or rebuild "
+            "with an empty Qdrant"
+        )
+
+
+class PositionLost(TwinError):
+    """Raised when the change stream cannot go on where it stood; a new snapshot is the cure."""
+
+
+class ModelUnavailable(TwinError):
+    """Raised when the weights of the model that a recipe names are not at hand."""
+
+    exit_code = 2
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(
+            f"the model {model} cannot be loaded ({reason}); install it, set its path, or choose another"
+        )
+
+
+class GenerationMissing(TwinError):
+    """Raised when a collection that the registry lists is not in Qdrant."""
+
+    def __init__(self, collection: str) -> None:
+        super().__init__(f"Qdrant has no collection {collection}, although it is registered; rebuild it")
+
+
+class RebuildRejected(TwinError):
+    """Raised when a new generation did not pass its checks; the live one was not touched."""
+
+
+class StackError(TwinError):
+    """Raised when the local stack cannot find, start or stop one of its servers."""
+
+    exit_code = 3

@@ -1,0 +1,55 @@
+"""What all models share: the data types, the states, and one strict, frozen base class."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, StringConstraints
+
+ENTRY_MAX_LENGTH = 1024
+Entry = Annotated[str, StringConstraints(pattern=r"^(oid|str|int|uuid):", max_length=ENTRY_MAX_LENGTH)]
+
+
+class DataType(StrEnum):
+    """The kinds of documents, named as their MongoDB collections."""
+
+    POSTS = "posts"
+    ARTICLES = "articles"
+    REPOSITORIES = "repositories"
+
+
+class Snapshot(StrEnum):
+    """The two things made of every data type in Qdrant."""
+
+    CLEANED = "cleaned"
+    VECTOR = "vector"
+
+
+class TwinModel(BaseModel):
+    """An immutable value; unknown fields of a document are ignored, wrong ones are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+def document_key(data_type: DataType, entry: str) -> str:
+    """Return `type/entry`, the name of a document across all parts and in every log line."""
+    return f"{data_type.value}/{entry}"
+
+
+def plain_id(entry: str) -> str:
+    """Return an entry's id without its kind, as readers know it."""
+    return entry.partition(":")[2]
+
+
+def stable_hash(value: Any) -> str:
+    """Return the sha256 (hex) of a JSON value, independent of the order of keys in its objects."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def text_hash(text: str) -> str:
+    """Return the sha256 (hex) of a text; lone surrogates are hashed as they are."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

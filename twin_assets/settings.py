@@ -1,0 +1,118 @@
+"""All settings, in one place: TWIN_* in the environment, `.env`, then what the running local stack wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    JsonConfigSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from twin_assets.errors import ConfigurationError
+
+STACK_FILE = "stack.json"
+URL_SCHEMES = {
+    "mongodb_url": ("mongodb://", "mongodb+srv://"),
+    "rabbitmq_url": ("amqp://", "amqps://"),
+    "qdrant_url": ("http://", "https://"),
+}
+
+
+class Settings(BaseSettings):
+    """Everything that can be set, with its default. Sizes are characters, times are seconds.
+
+    A URL that is set is used as it is; one that is not comes from the local stack (`twin up`).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="TWIN_", env_file=".env", extra="ignore", frozen=True)
+
+    state_dir: Path = Path(".twin")
+    profile: Literal["small", "full"] = "small"
+
+    mongodb_url: SecretStr | None = None
+    mongodb_database: str = Field(default="twin", pattern=r"^[A-Za-z0-9_-]{1,48}$")
+    rabbitmq_url: SecretStr | None = None
+    rabbitmq_queues: int = Field(default=8, ge=1, le=256)
+    rabbitmq_prefetch: int = Field(default=64, ge=1, le=2000)
+    qdrant_url: SecretStr | None = None
+    qdrant_api_key: SecretStr | None = None
+    qdrant_timeout_s: int = Field(default=30, ge=1)
+
+    text_model: str = "all-MiniLM-L6-v2"
+    text_instruction: str = "Represent the text for retrieval"
+    code_model: str | None = None
+    code_instruction: str = "Represent the source code for retrieval"
+    text_chunk_size: int = Field(default=500, ge=50)
+    text_chunk_overlap: int = Field(default=50, ge=0)
+    code_chunk_size: int = Field(default=1000, ge=50)
+    code_chunk_overlap: int = Field(default=100, ge=0)
+    max_chunks: int = Field(default=20_000, ge=1)
+    cleaning_ascii_only: bool = False
+
+    stream_replicas: int = Field(default=1, ge=1, le=64)
+    lag_slo_s: float = Field(default=30.0, gt=0)
+    marker_interval_s: float = Field(default=2.0, gt=0)
+    heartbeat_interval_s: float = Field(default=5.0, gt=0)
+    heartbeat_limit_s: float = Field(default=30.0, gt=0)
+    observation_interval_s: float = Field(default=300.0, gt=0)
+    standby_hours: float = Field(default=24.0, ge=0)
+    tombstone_hours: float = Field(default=24.0, ge=0)
+
+    @field_validator("mongodb_url", "rabbitmq_url", "qdrant_url")
+    @classmethod
+    def _has_its_scheme(cls, url: SecretStr | None, info: Any) -> SecretStr | None:
+        schemes = URL_SCHEMES[info.field_name]
+        if url is not None and not url.get_secret_value().startswith(schemes):
+            raise ValueError(f"must start with {' or '.join(schemes)}")
+        return url
+
+    @field_validator("text_chunk_overlap", "code_chunk_overlap")
+    @classmethod
+    def _overlap_is_smaller(cls, overlap: int, info: Any) -> int:
+        size = info.data.get(info.field_name.replace("overlap", "size"))
+        if size is not None and overlap >= size:
+            raise ValueError(f"must be smaller than the chunk size {size}")
+        return overlap
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put the running local stack's URLs below everything that a person set."""
+        known: dict[str, Any] = {**dotenv_settings(), **env_settings(), **init_settings()}
+        stack = Path(known.get("state_dir", ".twin")) / STACK_FILE
+        local = JsonConfigSettingsSource(settings_cls, json_file=stack)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings, local
+
+    def require_url(self, name: Literal["mongodb_url", "rabbitmq_url", "qdrant_url"]) -> str:
+        """Return a server's URL, secrets included. Raises ConfigurationError where none is known."""
+        url: SecretStr | None = getattr(self, name)
+        if url is None:
+            raise ConfigurationError(
+                f"TWIN_{name.upper()} is not set and no local stack runs; start one with `twin up`"
+            )
+        return url.get_secret_value()
+
+    @property
+    def meta_database(self) -> str:
+        """The MongoDB database of our own records."""
+        return f"{self.mongodb_database}_meta"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings. Raises ConfigurationError with one line per wrong setting, values left out."""
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        lines = [f"TWIN_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigurationError("; ".join(lines)) from None
