@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,9 +30,13 @@ class Settings(BaseSettings):
     A URL that is set is used as it is; one that is not comes from the local stack (`twin up`).
     """
 
-    model_config = SettingsConfigDict(env_prefix="TWIN_", env_file=".env", extra="ignore", frozen=True)
+    # Compose files hand every variable on, the unset ones as empty text.
+    model_config = SettingsConfigDict(
+        env_prefix="TWIN_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     state_dir: Path = Path(".twin")
+    tools_dir: Path = Path(sys.prefix) / "tools"
     profile: Literal["small", "full"] = "small"
 
     mongodb_url: SecretStr | None = None
@@ -53,6 +58,14 @@ class Settings(BaseSettings):
     code_chunk_overlap: int = Field(default=100, ge=0)
     max_chunks: int = Field(default=20_000, ge=1)
     cleaning_ascii_only: bool = False
+
+    local_mongodb_port: int = Field(default=27027, ge=1, le=65535)
+    local_rabbitmq_port: int = Field(default=5682, ge=1, le=65535)
+    local_rabbitmq_dist_port: int = Field(default=25682, ge=1, le=65535)
+    local_epmd_port: int = Field(default=4379, ge=1, le=65535)
+    local_qdrant_port: int = Field(default=6343, ge=1, le=65535)
+    local_qdrant_grpc_port: int = Field(default=6344, ge=1, le=65535)
+    local_dagster_port: int = Field(default=3000, ge=1, le=65535)
 
     stream_replicas: int = Field(default=1, ge=1, le=64)
     lag_slo_s: float = Field(default=30.0, gt=0)
