@@ -1,0 +1,41 @@
+"""Loopback ports: is one free, and who holds it."""
+
+from __future__ import annotations
+
+import socket
+
+import psutil
+
+from twin_assets.errors import StackError
+
+LOOPBACK = "127.0.0.1"
+
+
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def require_free(port: int, *, purpose: str, setting: str) -> None:
+    """Raise StackError where the port is taken; the message names its holder and the way out."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise StackError(
+                f"port {port} for {purpose} is in use{_holder_of(port)}; "
+                f"stop what holds it, or choose another with {setting}"
+            ) from error
+
+
+def _holder_of(port: int) -> str:
+    try:
+        listeners = [c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN]
+        pid = next((c.pid for c in listeners if c.laddr and c.laddr.port == port), None)
+        return f" by {psutil.Process(pid).name()} (pid {pid})" if pid else ""
+    except psutil.Error:
+        return ""

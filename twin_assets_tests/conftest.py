@@ -1,0 +1,93 @@
+"""Real servers for the whole test session, started when first asked for; each test gets its own vhost."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from twin_assets.errors import StackError
+from twin_assets.stack.binaries import find_epmd, find_mongod, find_qdrant, find_rabbitmq
+from twin_assets.stack.ports import free_port
+from twin_assets.stack.servers import EpmdServer, MongoServer, QdrantServer, RabbitServer, Server
+
+TOOLS = Path(sys.prefix) / "tools"
+VHOSTS_AT_ONCE = 40
+
+
+@pytest.fixture(scope="session")
+def server_binaries() -> dict[str, Path]:
+    """The servers' programs, by name; skips where one is missing, but fails in CI."""
+    return {
+        "mongodb": _require(find_mongod),
+        "rabbitmq": _require(find_rabbitmq),
+        "epmd": _require(find_epmd),
+        "qdrant": _require(lambda: find_qdrant(TOOLS)),
+    }
+
+
+@pytest.fixture(scope="session")
+def mongodb_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A replica set of one; tests use databases of their own."""
+    _require(find_mongod)
+    server = MongoServer(tmp_path_factory.mktemp("mongodb"), port=free_port(), tools=TOOLS)
+    yield from _serve(server)
+
+
+@pytest.fixture(scope="session")
+def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Qdrant; tests use collections of their own."""
+    _require(lambda: find_qdrant(TOOLS))
+    state = tmp_path_factory.mktemp("qdrant")
+    yield from _serve(QdrantServer(state, port=free_port(), grpc_port=free_port(), tools=TOOLS))
+
+
+@pytest.fixture
+def rabbitmq_url(_next_vhost: Callable[[], str]) -> str:
+    """A virtual host that nobody has used, on the session's broker."""
+    return _next_vhost()
+
+
+@pytest.fixture(scope="session")
+def _next_vhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    _require(find_rabbitmq)
+    state = tmp_path_factory.mktemp("rabbitmq")
+    epmd = EpmdServer(state, port=free_port())
+    unused = [f"test-{number}" for number in range(VHOSTS_AT_ONCE)]
+    broker = RabbitServer(
+        state, port=free_port(), dist_port=free_port(), epmd_port=epmd.port, vhosts=tuple(unused)
+    )
+    created = len(unused)
+
+    def next_vhost() -> str:
+        nonlocal created
+        if not unused:
+            unused.extend(f"test-{number}" for number in range(created, created + VHOSTS_AT_ONCE))
+            broker.add_vhosts(unused)
+            created += VHOSTS_AT_ONCE
+        return broker.url_of(unused.pop(0))
+
+    for _ in _serve(epmd):
+        for _ in _serve(broker):
+            yield next_vhost
+
+
+def _serve(server: Server) -> Iterator[str]:
+    try:
+        server.start()
+        server.await_ready()
+        yield server.url
+    finally:
+        server.stop()
+
+
+def _require(find: Callable[[], Path]) -> Path:
+    try:
+        return find()
+    except StackError as error:
+        if os.environ.get("CI") == "true":
+            pytest.fail(str(error))
+        pytest.skip(str(error))
