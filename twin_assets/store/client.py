@@ -1,0 +1,51 @@
+"""The one connection to Qdrant, and the translation of its library's exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import httpx
+from qdrant_client import QdrantClient
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
+
+from twin_assets.errors import ConfigurationError, GenerationMissing, StoreUnavailable
+
+NOT_FOUND = 404
+FORBIDDEN = (401, 403)
+TOO_MANY_REQUESTS = 429
+SERVER_FAULTS = 500
+
+
+def connect(url: str, *, api_key: str | None = None, timeout_s: int = 30) -> QdrantClient:
+    """Return a client; nothing is sent before the first call."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 6333)
+    return QdrantClient(url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False)
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL that may be shown: no user, no password, no query."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    place = f"{host}:{parts.port}" if parts.port else host
+    return urlunsplit((parts.scheme, place, parts.path, "", ""))
+
+
+@contextmanager
+def translated(url: str, collection: str = "") -> Iterator[None]:
+    """Turn what qdrant-client raises into this project's errors; a wrong request stays what it is."""
+    try:
+        yield
+    except (ResponseHandlingException, httpx.TransportError, ConnectionError) as error:
+        raise StoreUnavailable(without_credentials(url), type(error).__name__) from error
+    except UnexpectedResponse as error:
+        status = error.status_code or SERVER_FAULTS
+        if status == NOT_FOUND and collection:
+            raise GenerationMissing(collection) from error
+        if status in FORBIDDEN:
+            raise ConfigurationError("Qdrant refuses the key; set TWIN_QDRANT_API_KEY") from error
+        if status >= SERVER_FAULTS or status == TOO_MANY_REQUESTS:
+            raise StoreUnavailable(without_credentials(url), f"HTTP {status}") from error
+        raise

@@ -1,0 +1,46 @@
+"""The few conditions that every write and read is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from qdrant_client import models as q
+
+HEAD = q.FieldCondition(key="head", match=q.MatchValue(value=True))
+DELETED = q.FieldCondition(key="deleted", match=q.MatchValue(value=True))
+SETTLED = q.FieldCondition(key="settled", match=q.MatchValue(value=True))
+
+
+def revision_at_most(revision: int) -> q.FieldCondition:
+    """Match what is not newer: the fence of every write."""
+    return q.FieldCondition(key="revision", range=q.Range(lte=revision))
+
+
+def revision_below(revision: int) -> q.FieldCondition:
+    """Match what is older."""
+    return q.FieldCondition(key="revision", range=q.Range(lt=revision))
+
+
+def revision_above(revision: int) -> q.FieldCondition:
+    """Match what is newer."""
+    return q.FieldCondition(key="revision", range=q.Range(gt=revision))
+
+
+def revision_is(revision: int) -> q.FieldCondition:
+    """Match what one read wrote."""
+    return q.FieldCondition(key="revision", match=q.MatchValue(value=revision))
+
+
+def entries_in(entries: Collection[str]) -> q.FieldCondition:
+    """Match all points, heads and chunks, of some documents."""
+    return q.FieldCondition(key="entry", match=q.MatchAny(any=list(entries)))
+
+
+def hashes_in(hashes: Collection[str]) -> q.FieldCondition:
+    """Match points made of one of these source versions."""
+    return q.FieldCondition(key="source_hash", match=q.MatchAny(any=list(hashes)))
+
+
+def ids_in(ids: Collection[str]) -> q.HasIdCondition:
+    """Match points by id."""
+    return q.HasIdCondition(has_id=list(ids))

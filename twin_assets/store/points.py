@@ -1,0 +1,121 @@
+"""How heads and chunks look as Qdrant points, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qdrant_client import models as q
+
+from twin_assets.models.base import document_key, plain_id
+from twin_assets.models.chunk import ChunkModel, head_point_id
+from twin_assets.models.cleaned import CleanedModel
+from twin_assets.models.embedded import EmbeddedChunkModel
+from twin_assets.models.generation import Generation
+from twin_assets.models.head import Head
+
+HEAD_FIELDS = list(Head.model_fields)
+PLACE_FIELDS = ("chunk_index", "start", "end", "path", "language", "start_line")
+CHUNK_FIELDS = ("entry", "revision", "source_hash", "head", *PLACE_FIELDS)
+
+
+@dataclass(frozen=True)
+class StoredChunk:
+    """A chunk as a generation holds it, without text and vector."""
+
+    point_id: str
+    entry: str
+    revision: int
+    source_hash: str
+    place: tuple[Any, ...]
+
+
+def place_of(payload: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return where a chunk stands in its document."""
+    return tuple(payload.get(field) for field in PLACE_FIELDS)
+
+
+def stored_chunk(record: q.Record) -> StoredChunk:
+    """Read a chunk back."""
+    payload = record.payload or {}
+    return StoredChunk(
+        point_id=str(record.id),
+        entry=payload["entry"],
+        revision=int(payload.get("revision", 0)),
+        source_hash=payload.get("source_hash", ""),
+        place=place_of(payload),
+    )
+
+
+def stored_head(record: q.Record) -> Head:
+    """Read a head back."""
+    return Head.model_validate(record.payload or {})
+
+
+def chunk_payload(chunk: ChunkModel, *, revision: int, source_hash: str, content_hash: str) -> dict[str, Any]:
+    """Return a chunk's payload but for the vector's hash; `source_hash` says which version placed it here."""
+    fence = {"revision": revision, "source_hash": source_hash, "content_hash": content_hash}
+    return chunk.payload() | fence
+
+
+def chunk_point(
+    embedded: EmbeddedChunkModel, *, revision: int, source_hash: str, content_hash: str
+) -> q.PointStruct:
+    """Return a chunk's point."""
+    chunk = embedded.chunk
+    payload = chunk_payload(chunk, revision=revision, source_hash=source_hash, content_hash=content_hash)
+    payload["vector_hash"] = embedded.vector_hash
+    return q.PointStruct(id=chunk.point_id, vector=list(embedded.vector), payload=payload)
+
+
+def document_head(
+    generation: Generation, cleaned: CleanedModel, *, revision: int, chunk_count: int, settled: bool
+) -> q.PointStruct:
+    """Return a document's head: the cleaned document itself, or a point without a vector."""
+    head = Head(
+        entry=cleaned.entry,
+        type=generation.type,
+        revision=revision,
+        source_hash=cleaned.source_hash,
+        content_hash=cleaned.content_hash,
+        chunk_count=chunk_count,
+        recipe=generation.recipe.short,
+        settled=settled,
+    )
+    body = cleaned.model_dump(mode="json") if generation.recipe.snapshot == "cleaned" else {}
+    return _head_point(head, body)
+
+
+def tombstone(generation: Generation, entry: str, *, revision: int, settled: bool) -> q.PointStruct:
+    """Return the head of a deleted document: its key and revision, no content."""
+    head = Head(
+        entry=entry,
+        type=generation.type,
+        revision=revision,
+        recipe=generation.recipe.short,
+        settled=settled,
+        deleted=True,
+    )
+    return _head_point(head, {})
+
+
+def quarantine_head(
+    generation: Generation, entry: str, *, revision: int, quarantine_hash: str
+) -> q.PointStruct:
+    """Return the head of a document of which there was never a good version."""
+    head = Head(
+        entry=entry,
+        type=generation.type,
+        revision=revision,
+        recipe=generation.recipe.short,
+        settled=True,
+        quarantined=True,
+        quarantine_hash=quarantine_hash,
+    )
+    return _head_point(head, {})
+
+
+def _head_point(head: Head, body: dict[str, Any]) -> q.PointStruct:
+    payload = body | head.model_dump(mode="json") | {"id": plain_id(head.entry), "head": True}
+    return q.PointStruct(id=head_point_id(document_key(head.type, head.entry)), vector={}, payload=payload)
