@@ -1,0 +1,198 @@
+"""The change stream of one database: which documents changed, and nothing of what they hold.
+
+At-least-once: a stream opened from a position yields everything after it again, in the order of commits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+import pymongo.errors
+from bson import Int64, Timestamp
+
+from twin_assets.errors import PositionLost
+from twin_assets.models.base import DataType
+from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
+from twin_assets.source.client import Client, Document, database_of, translate_errors
+from twin_assets.source.events import EVENT_PIPELINE, EventBatch
+
+DRAIN_LIMIT_S = 0.02
+TIMESTAMP_MARK = "82"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where to go on: behind `token`, or at the cluster time `revision` where there is none yet.
+
+    Every change up to `revision` stands before it. `start_after` follows an invalidated stream.
+    """
+
+    token: Document | None
+    revision: int
+    start_after: bool = False
+
+
+@dataclass(frozen=True)
+class ChangeBatch:
+    """Changes in the order of commits, and where to go on once all of it is dealt with.
+
+    `lost` names types whose collection was dropped or renamed: what they held is not listed. `drained` says
+    that the server had no more.
+    """
+
+    changes: list[Change]
+    lost: frozenset[DataType]
+    unsupported: list[DeadLetter]
+    position: Position
+    drained: bool
+
+
+class ChangeStream:
+    """A cursor over the changes of the three collections; a context manager, for one thread.
+
+    Raises PositionLost where the position cannot be resumed, SourceUnavailable for every outage: open another
+    stream from the last position then.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        database: str,
+        position: Position,
+        *,
+        limit: int = 1000,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.position = position
+        self._client = client
+        self._database = database_of(client, database)
+        self._limit = limit
+        self._clock = clock
+        self._session = client.start_session(causal_consistency=False)
+        self._cursor_id = 0
+
+    def __enter__(self) -> Self:
+        try:
+            self._open()
+        except BaseException:
+            self._session.end_session()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with suppress(pymongo.errors.PyMongoError):
+            if self._cursor_id:
+                cursors = [Int64(self._cursor_id)]
+                self._database.command(
+                    {"killCursors": "$cmd.aggregate", "cursors": cursors}, session=self._session
+                )
+        self._session.end_session()
+
+    def next_batch(self, wait_s: float) -> ChangeBatch:
+        """Return what is at hand, at most `limit` changes; wait up to `wait_s` for the first one."""
+        if not self._cursor_id:
+            self._open()
+        events = EventBatch()
+        drained = self._advance(events, wait_s)
+        deadline = self._clock() + DRAIN_LIMIT_S
+        while not drained and self._cursor_id and len(events) < self._limit and self._clock() < deadline:
+            drained = self._advance(events, 0)
+        return ChangeBatch(
+            changes=events.changes,
+            lost=frozenset(events.lost),
+            unsupported=events.unsupported,
+            position=self.position,
+            drained=drained,
+        )
+
+    def _open(self) -> None:
+        stage = {"$changeStream": _starting_point(self.position)}
+        reply = self._run(
+            {
+                "aggregate": 1,
+                "pipeline": [stage, *EVENT_PIPELINE],
+                "cursor": {"batchSize": 0},
+                "readConcern": {"level": "majority"},
+            }
+        )
+        self._cursor_id = int(reply["cursor"]["id"])
+
+    def _advance(self, events: EventBatch, wait_s: float) -> bool:
+        """Take one reply of the server; return whether it was empty, so that nothing is left before now."""
+        reply = self._run(
+            {
+                "getMore": Int64(self._cursor_id),
+                "collection": "$cmd.aggregate",
+                "batchSize": self._limit - len(events),
+                "maxTimeMS": max(1, int(wait_s * 1000)),
+            }
+        )["cursor"]
+        self._cursor_id = int(reply["id"])
+        found: list[Document] = reply["nextBatch"]
+        for event in found:
+            events.add(event)
+        self._move(reply.get("postBatchResumeToken"), events, drained=not found)
+        return not found
+
+    def _move(self, token: Document | None, events: EventBatch, *, drained: bool) -> None:
+        if events.invalidated is not None:
+            self.position = Position(
+                events.invalidated, self._reached(None, events, drained=True), start_after=True
+            )
+        elif token is not None and token != self.position.token:
+            self.position = Position(token, self._reached(token, events, drained=drained))
+        elif drained:
+            self.position = Position(
+                self.position.token, self._reached(token, events, drained=True), self.position.start_after
+            )
+
+    def _reached(self, token: Document | None, events: EventBatch, *, drained: bool) -> int:
+        """Return the revision up to which everything has been seen.
+
+        All events of one transaction share a cluster time: while more may follow, only what lies before that
+        time is complete.
+        """
+        seen = token_revision(token)
+        if seen is None:
+            seen = events.revision
+        return max(self.position.revision, seen if drained else seen - 1)
+
+    def _run(self, command: Document) -> dict[str, Any]:
+        try:
+            with translate_errors(self._client):
+                return self._database.command(command, session=self._session)
+        except pymongo.errors.OperationFailure as error:
+            stood_at = time.strftime("%F %T", time.gmtime(seconds_of(self.position.revision)))
+            raise PositionLost(
+                f"the change stream cannot go on at {stood_at} UTC (MongoDB error {error.code}): the oplog "
+                "does not reach back that far; everything is published again, and a bigger oplog "
+                "(replSetResizeOplog) keeps it from happening"
+            ) from error
+
+
+def token_revision(token: Document | None) -> int | None:
+    """Return the cluster time that a resume token begins with, None where it is of an unknown form.
+
+    The token is a hex key string: the mark of a timestamp, then 4 bytes of seconds and 4 of increment.
+    """
+    data = token.get("_data") if token else None
+    if not isinstance(data, str) or not data.startswith(TIMESTAMP_MARK) or len(data) < 18:
+        return None
+    try:
+        return revision_of(int(data[2:10], 16), int(data[10:18], 16))
+    except ValueError:
+        return None
+
+
+def _starting_point(position: Position) -> Document:
+    if position.token is None:
+        increment = position.revision & ((1 << REVISION_BITS) - 1)
+        return {"startAtOperationTime": Timestamp(seconds_of(position.revision), increment)}
+    return {"startAfter" if position.start_after else "resumeAfter": position.token}

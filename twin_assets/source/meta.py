@@ -1,0 +1,121 @@
+"""Our own records in MongoDB: generations, the capture's position, the watermark and suspects."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+
+from pymongo import ASCENDING
+
+from twin_assets.errors import ConfigurationError
+from twin_assets.models.base import DataType
+from twin_assets.models.change import Marker
+from twin_assets.source.changes import Position
+from twin_assets.source.client import Client, translate_errors
+from twin_assets.source.registry import GenerationRegistry, increment
+
+ATTEMPTS_KEPT = timedelta(days=1)
+QUEUES = {"_id": "queues"}
+POSITION = {"_id": "position"}
+RECHECK = {"_id": "recheck"}
+
+
+class MetaStore(GenerationRegistry):
+    """Everything that must outlive the processes, in one database; majority reads and writes.
+
+    Every method raises SourceUnavailable where MongoDB does not answer. Safe to use from several threads.
+    """
+
+    def __init__(self, client: Client, database: str) -> None:
+        super().__init__(client, database)
+        self._capture = self._database["capture"]
+        self._queues = self._database["queues"]
+        self._attempts = self._database["attempts"]
+        self._has_expiry = False
+
+    def load_position(self) -> Position | None:
+        """Return where the capture goes on, None before its first snapshot was published."""
+        with translate_errors(self._client):
+            found = self._capture.find_one(POSITION)
+        return None if found is None else Position(found["token"], found["revision"], found["start_after"])
+
+    def save_position(self, position: Position) -> None:
+        """Store where to go on; everything before it must be confirmed by the broker."""
+        fields = {
+            "token": position.token,
+            "revision": position.revision,
+            "start_after": position.start_after,
+            "saved_at": datetime.now(UTC),
+        }
+        with translate_errors(self._client):
+            self._capture.replace_one(POSITION, fields, upsert=True)
+
+    def clear_position(self) -> None:
+        """Forget the position: the capture begins with a snapshot again."""
+        with translate_errors(self._client):
+            self._capture.delete_one(POSITION)
+
+    def load_recheck(self) -> tuple[frozenset[DataType], int] | None:
+        """Return the types to look over again once the watermark has passed the revision."""
+        with translate_errors(self._client):
+            found = self._capture.find_one(RECHECK)
+        return None if found is None else (frozenset(map(DataType, found["types"])), found["revision"])
+
+    def save_recheck(self, types: Collection[DataType], revision: int) -> None:
+        """Ask for these types, and those asked for before, to be looked over behind `revision`."""
+        names = sorted(data_type.value for data_type in types)
+        change = {"$addToSet": {"types": {"$each": names}}, "$max": {"revision": revision}}
+        with translate_errors(self._client):
+            self._capture.update_one(RECHECK, change, upsert=True)
+
+    def clear_recheck(self) -> None:
+        """Forget what was asked for, since it has been done."""
+        with translate_errors(self._client):
+            self._capture.delete_one(RECHECK)
+
+    def store_markers(self, markers: Mapping[int, Marker]) -> None:
+        """Store how far each queue has been applied; a position never moves backwards."""
+        if not markers:
+            return
+        positions = {f"positions.{queue}": marker.position for queue, marker in markers.items()}
+        with translate_errors(self._client):
+            self._queues.update_one(QUEUES, {"$max": positions}, upsert=True)
+
+    def watermark(self, queues: int) -> int | None:
+        """Return the revision up to which all queues have been applied, None until each has a marker."""
+        with translate_errors(self._client):
+            found = self._queues.find_one(QUEUES) or {}
+        positions = found.get("positions", {})
+        reached = [positions[str(queue)] for queue in range(queues) if str(queue) in positions]
+        return min(reached) if len(reached) == queues else None
+
+    def check_queues(self, queues: int) -> None:
+        """Record the number of queues at first. Raises ConfigurationError where it differs later."""
+        with translate_errors(self._client):
+            known = (self._queues.find_one(QUEUES) or {}).get("count", queues)
+            self._queues.update_one(QUEUES, {"$set": {"count": known}}, upsert=True)
+        if known != queues:
+            raise ConfigurationError(
+                f"TWIN_RABBITMQ_QUEUES is {queues}, but changes are spread over {known} queues: set it back, "
+                "or stop capture and stream, delete the queues twin.changes.* and the document `queues` of "
+                f"{self._database.name}.queues, and start them again: everything is then published anew"
+            )
+
+    def count_attempt(self, key: str) -> int:
+        """Count one more attempt at a document and return their number; forgotten after a day."""
+        self._create_expiry()
+        with translate_errors(self._client):
+            return increment(self._attempts, key, "count", {"at": datetime.now(UTC)})
+
+    def clear_attempts(self, keys: Collection[str]) -> None:
+        """Forget the attempts at documents that went through."""
+        if keys:
+            with translate_errors(self._client):
+                self._attempts.delete_many({"_id": {"$in": list(keys)}})
+
+    def _create_expiry(self) -> None:
+        if not self._has_expiry:
+            seconds = int(ATTEMPTS_KEPT.total_seconds())
+            with translate_errors(self._client):
+                self._attempts.create_index([("at", ASCENDING)], expireAfterSeconds=seconds)
+            self._has_expiry = True
