@@ -12,7 +12,9 @@ import pytest
 from twin_assets.errors import StackError
 from twin_assets.stack.binaries import find_epmd, find_mongod, find_qdrant, find_rabbitmq
 from twin_assets.stack.ports import free_port
-from twin_assets.stack.servers import EpmdServer, MongoServer, QdrantServer, RabbitServer, Server
+from twin_assets.stack.rabbitmq import EpmdServer, RabbitServer
+from twin_assets.stack.server import Server
+from twin_assets.stack.servers import MongoServer, QdrantServer
 
 TOOLS = Path(sys.prefix) / "tools"
 VHOSTS_AT_ONCE = 40

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import socket
+import time
 
 import psutil
 
 from twin_assets.errors import StackError
 
 LOOPBACK = "127.0.0.1"
+POLL_S = 0.05
 
 
 def free_port() -> int:
@@ -19,17 +21,26 @@ def free_port() -> int:
         return port
 
 
-def require_free(port: int, *, purpose: str, setting: str) -> None:
-    """Raise StackError where the port is taken; the message names its holder and the way out."""
+def require_free(port: int, *, purpose: str, setting: str, patience_s: float = 0.0) -> None:
+    """Raise StackError where the port stays taken; the message names its holder and the way out."""
+    deadline = time.monotonic() + patience_s
+    while not _is_free(port):
+        if time.monotonic() >= deadline:
+            raise StackError(
+                f"port {port} for {purpose} is in use{_holder_of(port)}; "
+                f"stop what holds it, or choose another with {setting}"
+            )
+        time.sleep(POLL_S)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((LOOPBACK, port))
-        except OSError as error:
-            raise StackError(
-                f"port {port} for {purpose} is in use{_holder_of(port)}; "
-                f"stop what holds it, or choose another with {setting}"
-            ) from error
+        except OSError:
+            return False
+        return True
 
 
 def _holder_of(port: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,15 +15,19 @@ import psutil
 # The shell writes its own pid before it becomes the program: there is no moment in which the program runs
 # without a pid file, whenever the starter is killed.
 BECOME = 'echo $$ > "$0" && cd "$1" && shift && exec "$@"'
+MARK = "TWIN_STACK_PROCESS"
 CLOCK_TOLERANCE_S = 2.0
+ORPHANS_END_S = 5.0
+POLL_S = 0.02
 
 
 @dataclass(frozen=True)
 class Launch:
-    """What to run: a command and its whole environment."""
+    """What to run: a command, its whole environment, and where (its own folder by default)."""
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
 
 
 class ChildProcess:
@@ -43,21 +48,25 @@ class ChildProcess:
             process = psutil.Process(int(self.pid_file.read_text()))
             # A process that took over the pid of ours was created after the file was written.
             is_ours = process.create_time() <= self.pid_file.stat().st_mtime + CLOCK_TOLERANCE_S
-            return process if is_ours and not _is_dead(process) else None
+            return process if is_ours and _is_alive(process) else None
         except (OSError, ValueError, psutil.Error):
             return None
+
+    def has_died(self) -> bool:
+        """Say whether it was started, not stopped, and runs no more."""
+        return self.pid_file.exists() and self.find() is None
 
     def start(self, launch: Launch) -> None:
         """Spawn the program; the log of its last run is kept as `.log.1`."""
         for path in (self.folder, self.log_file.parent, self.pid_file.parent):
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.pid_file.unlink(missing_ok=True)
         if self.log_file.exists():
             self.log_file.replace(self.log_file.with_suffix(".log.1"))
-        os.posix_spawn(
+        folder = str(launch.folder or self.folder)
+        pid = os.posix_spawn(
             "/bin/sh",
-            ["sh", "-c", BECOME, str(self.pid_file), str(self.folder), *launch.command],
-            dict(launch.environment),
+            ["sh", "-c", BECOME, str(self.pid_file), folder, *launch.command],
+            {**launch.environment, MARK: self._mark},
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 1, str(self.log_file), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
@@ -67,12 +76,15 @@ class ChildProcess:
             setsigmask=[],
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
         )
+        self.pid_file.write_text(f"{pid}\n")
 
     def stop(self, *, first: signal.Signals = signal.SIGTERM, timeout_s: float = 30.0) -> None:
-        """Ask the process to end, wait, and kill it with its children where it does not."""
+        """Ask the process to end, kill it where it does not, and clear away what it leaves behind."""
         process = self.find()
         if process is not None:
-            _end(process, first, timeout_s)
+            _end([process], first, timeout_s)
+        if self.pid_file.exists():
+            _end(self._descendants(), signal.SIGTERM, ORPHANS_END_S)
         self.pid_file.unlink(missing_ok=True)
 
     def last_words(self) -> str:
@@ -83,24 +95,52 @@ class ChildProcess:
             return ""
         return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
+    @property
+    def _mark(self) -> str:
+        return str(self.folder)
 
-def _end(process: psutil.Process, first: signal.Signals, timeout_s: float) -> None:
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = process.children(recursive=True)
-        process.send_signal(first)
-        try:
-            process.wait(timeout_s)
-        except psutil.TimeoutExpired:
-            process.kill()
-            process.wait(timeout_s)
-        for orphan in family:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                orphan.kill()
+    def _descendants(self) -> list[psutil.Process]:
+        """Find what inherited our mark: a program that was killed may leave children behind."""
+        return [process for process in psutil.process_iter() if _mark_of(process) == self._mark]
 
 
-def _is_dead(process: psutil.Process) -> bool:
-    if process.status() != psutil.STATUS_ZOMBIE:
+def _mark_of(process: psutil.Process) -> str | None:
+    try:
+        mark: str | None = process.environ().get(MARK)
+    except (OSError, psutil.Error):
+        return None
+    return mark
+
+
+def _end(processes: Sequence[psutil.Process], first: signal.Signals, timeout_s: float) -> None:
+    _signal(processes, first)
+    stubborn = _await_end(processes, timeout_s)
+    _signal(stubborn, signal.SIGKILL)
+    _await_end(stubborn, timeout_s)
+
+
+def _signal(processes: Sequence[psutil.Process], number: signal.Signals) -> None:
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.send_signal(number)
+
+
+def _await_end(processes: Sequence[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Return those still alive; a zombie whose parent is slow to notice counts as gone."""
+    deadline = time.monotonic() + timeout_s
+    while (alive := [process for process in processes if _is_alive(process)]) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
+    return alive
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    try:
+        if not process.is_running():
+            return False
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return True
+    except psutil.NoSuchProcess:
         return False
     with contextlib.suppress(ChildProcessError):
         os.waitpid(process.pid, os.WNOHANG)
-    return True
+    return False
