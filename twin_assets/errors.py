@@ -5,6 +5,7 @@ TwinError
 ├── ServerUnavailable           exit 3: a server does not answer; the long runs wait and retry
 │   ├── SourceUnavailable       MongoDB
 │   ├── BrokerUnavailable       RabbitMQ
+│   │   └── QueuesMissing       what they held is lost: publish everything anew
 │   └── StoreUnavailable        Qdrant
 ├── DocumentRejected            poison: goes to the dead letters, its neighbours go on
 ├── MalformedMessage            a message that cannot be decoded
@@ -18,6 +19,8 @@ TwinError
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 
 class TwinError(Exception):
@@ -55,6 +58,17 @@ class BrokerUnavailable(ServerUnavailable):
     """Raised when RabbitMQ does not answer or refuses to confirm a message."""
 
     server = "RabbitMQ"
+
+
+class QueuesMissing(BrokerUnavailable):
+    """Raised when a queue of ours does not exist: what it held is lost, so every id must be published again."""
+
+    def __init__(self, where: str, names: Iterable[str]) -> None:
+        self.names = tuple(sorted(names))
+        super(ServerUnavailable, self).__init__(
+            f"RabbitMQ at {where} has no queue {', '.join(self.names)}; (re)start capture, which declares it and "
+            "publishes every document again"
+        )
 
 
 class StoreUnavailable(ServerUnavailable):

@@ -1,0 +1,246 @@
+"""Takes changes out of the queues: at least once, in order per queue, acknowledged only on demand.
+
+Parallelism: one channel per queue, and a single active consumer per queue across all processes; a queue
+that another process is consuming delivers nothing here until that one leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+from aio_pika import Connection
+
+from twin_assets.broker.codec import decode
+from twin_assets.broker.connection import (
+    close_connection,
+    open_connection,
+    parse_url,
+    redact,
+    translate_errors,
+    wire_of,
+)
+from twin_assets.broker.io_thread import IoThread
+from twin_assets.broker.queue_link import QueueLink, Received
+from twin_assets.broker.topology import check_not_more
+from twin_assets.errors import BrokerUnavailable, ConfigurationError, MalformedMessage, TwinError
+from twin_assets.models.change import Change, Marker
+
+FIRST_ATTEMPT_TIMEOUT_S = 20.0
+CLOSE_FLUSH_S = 2.0
+FIRST_PAUSE_S = 0.1
+LONGEST_PAUSE_S = 10.0
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One message in hand. `attempts` counts its earlier deliveries, lost connections included.
+
+    `epoch` names the channel it came through: once that is gone, `tag` means nothing.
+    """
+
+    queue: int
+    tag: int
+    epoch: int
+    attempts: int
+    message: Change | Marker | MalformedMessage
+    body: bytes
+
+
+class ChangeConsumer:
+    """Consumes the queues `indexes` of N, at most `prefetch` unacknowledged messages of each in hand.
+
+    Reconnects for ever: a lost connection only shows in `connected` and `last_error`, and what was not
+    acknowledged comes again, in order. Queues that do not exist yet are waited for, never created.
+    Opening raises ConfigurationError for a refused login or another N, not BrokerUnavailable.
+    """
+
+    def __init__(self, url: str, *, queues: int, indexes: Sequence[int], prefetch: int) -> None:
+        self._url = parse_url(url)
+        self._queues = queues
+        self._ready = threading.Event()
+        epochs = count(1)
+        self._links = {
+            index: QueueLink(index, prefetch=prefetch, epochs=epochs, on_message=self._ready.set)
+            for index in indexes
+        }
+        self._io: IoThread | None = None
+        self._connection: Connection | None = None
+        self._first_attempt = threading.Event()
+        self._first_error: TwinError | None = None
+        self._failure: BaseException | None = None
+        self._last_error = ""
+
+    def __enter__(self) -> Self:
+        self._io = IoThread("twin consumer", where=redact(self._url))
+        self._io.post(self._start)
+        self._first_attempt.wait(FIRST_ATTEMPT_TIMEOUT_S)
+        if isinstance(self._first_error, ConfigurationError):
+            self.close()
+            raise self._first_error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Send pending acknowledgements and leave, within seconds; what is in hand goes back to its queue."""
+        io = self._io
+        if io is None:
+            return
+        self.flush(CLOSE_FLUSH_S)
+        self._io = None
+        io.close()
+        self.wake()
+
+    @property
+    def connected(self) -> bool:
+        """Whether every queue is being consumed, or stood in line for."""
+        return all(link.is_subscribed for link in self._links.values())
+
+    @property
+    def last_error(self) -> str:
+        """What was last in the way of a connection; empty while there is none."""
+        return "" if self.connected else self._last_error
+
+    def poll(self, queue: int, limit: int) -> list[Delivery]:
+        """Return up to `limit` messages of a queue, oldest first, without waiting."""
+        if self._failure is not None:
+            raise self._failure
+        return [_delivery(queue, received) for received in self._links[queue].take(limit)]
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until a queue has a message to poll, or `wake`; return whether one has."""
+        if not self._has_messages():
+            self._ready.wait(timeout_s)
+        # Cleared on leaving, so that a wake between two waits is not lost.
+        self._ready.clear()
+        return self._has_messages()
+
+    def wake(self) -> None:
+        """End the present wait, or else the next one, at once."""
+        self._ready.set()
+
+    def acknowledge(self, deliveries: Collection[Delivery]) -> None:
+        """Tell the broker to forget these messages; callable from any thread, returns at once.
+
+        Deliveries of a lost channel are ignored: they come again.
+        """
+        if self._io is None:
+            return
+        tags: dict[tuple[int, int], list[int]] = {}
+        for delivery in deliveries:
+            tags.setdefault((delivery.queue, delivery.epoch), []).append(delivery.tag)
+        for (queue, epoch), settled in tags.items():
+            self._io.post(self._links[queue].settle, epoch, settled)
+
+    def flush(self, timeout_s: float) -> bool:
+        """Wait until the broker has seen all acknowledgements; False where it did not in time."""
+        if self._io is None or not any(link.is_subscribed for link in self._links.values()):
+            return False
+        try:
+            self._io.run(self._flush(), timeout_s=timeout_s)
+        except BrokerUnavailable:
+            return False
+        return True
+
+    def _has_messages(self) -> bool:
+        return self._failure is not None or any(link.has_messages for link in self._links.values())
+
+    def _start(self) -> None:
+        self._task = asyncio.ensure_future(self._keep_connected())
+        self._task.add_done_callback(self._on_end)
+
+    def _on_end(self, task: asyncio.Future[None]) -> None:
+        if not task.cancelled():
+            self._failure = task.exception()
+        self._first_attempt.set()
+        self.wake()
+
+    async def _keep_connected(self) -> None:
+        pauses = _pauses()
+        while True:
+            try:
+                with translate_errors(self._url):
+                    await self._connect_once()
+                pauses = _pauses()
+                self._last_error = "the connection was lost"
+            except (BrokerUnavailable, ConfigurationError) as error:
+                self._note(error)
+            await asyncio.sleep(next(pauses))
+
+    async def _connect_once(self) -> None:
+        connection = await open_connection(self._url, name="twin consumer")
+        try:
+            await check_not_more(connection, self._queues)
+            self._first_attempt.set()
+            await self._consume(connection)
+        finally:
+            await close_connection(connection)
+
+    async def _consume(self, connection: Connection) -> None:
+        closing = wire_of(connection).closing
+        tasks = [
+            asyncio.ensure_future(self._keep_subscribed(connection, link)) for link in self._links.values()
+        ]
+        try:
+            await asyncio.wait([closing, *tasks], return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _keep_subscribed(self, connection: Connection, link: QueueLink) -> None:
+        pauses = _pauses()
+        while True:
+            try:
+                with translate_errors(self._url):
+                    await link.consume(connection)
+                pauses = _pauses()
+            except (BrokerUnavailable, ConfigurationError) as error:
+                self._note(error)
+            await asyncio.sleep(min(1.0, next(pauses)))
+
+    async def _flush(self) -> None:
+        with translate_errors(self._url):
+            for link in self._links.values():
+                await link.flush()
+
+    def _note(self, error: TwinError) -> None:
+        self._last_error = str(error)
+        if not self._first_attempt.is_set():
+            self._first_error = error
+            self._first_attempt.set()
+
+
+def _delivery(queue: int, received: Received) -> Delivery:
+    message: Change | Marker | MalformedMessage
+    try:
+        message = decode(received.body)
+    except MalformedMessage as error:
+        message = error
+    return Delivery(
+        queue=queue,
+        tag=received.tag,
+        epoch=received.epoch,
+        attempts=received.attempts,
+        message=message,
+        body=received.body,
+    )
+
+
+def _pauses() -> Iterator[float]:
+    for exponent in count():
+        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(exponent, 10))
+        yield longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing

@@ -1,0 +1,211 @@
+"""Puts messages into the queues. When a call returns, the broker has confirmed every message of it.
+
+One connection, one window of unconfirmed messages at a time; safe to call from several threads. What a
+failed call did publish stays: delivery is at least once, and the caller publishes all of it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from itertools import islice
+from types import TracebackType
+from typing import Self, TypeVar
+
+from aio_pika import Connection, DeliveryMode, Message
+from aio_pika.abc import AbstractChannel
+from aio_pika.exceptions import DeliveryError, PublishError
+
+from twin_assets.broker import topology
+from twin_assets.broker.codec import encode_change, encode_dead_letter, encode_marker
+from twin_assets.broker.connection import (
+    close_connection,
+    open_channel,
+    open_connection,
+    parse_url,
+    redact,
+    translate_errors,
+    wire_of,
+)
+from twin_assets.broker.io_thread import IoThread
+from twin_assets.broker.topology import DEAD_QUEUE, queue_index, queue_name, queue_names
+from twin_assets.errors import BrokerUnavailable, QueuesMissing
+from twin_assets.models.change import Change, DeadLetter, Marker
+
+CONFIRM_TIMEOUT_S = 30.0
+# Connecting, waiting for the broker's alarms to end and the window itself have limits of their own.
+CALL_TIMEOUT_S = 120.0
+BLOCKED = "publishing is blocked by its memory or disk alarm; free some, or raise its limits"
+
+T = TypeVar("T")
+Addressed = tuple[str, bytes]
+
+
+class ChangePublisher:
+    """Publishes changes, markers and dead letters: persistent, mandatory, confirmed; in order per queue.
+
+    `declare` creates missing queues on opening. Only capture should: a queue that another one creates anew
+    hides from capture that its messages are lost. Raises ConfigurationError where another N is in use.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        queues: int,
+        window: int = 500,
+        declare: bool = True,
+        confirm_timeout_s: float = CONFIRM_TIMEOUT_S,
+    ) -> None:
+        self._url = parse_url(url)
+        self._queues = queues
+        self._window = window
+        self._declare = declare
+        self._confirm_timeout_s = confirm_timeout_s
+        self._connection: Connection | None = None
+        self._channel: AbstractChannel | None = None
+        self._io: IoThread | None = None
+
+    def __enter__(self) -> Self:
+        self._io = IoThread("twin publisher", where=redact(self._url))
+        self._turn = asyncio.Lock()
+        try:
+            self._run(self._open)
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection, within a few seconds; safe to repeat."""
+        io, self._io = self._io, None
+        if io is not None:
+            try:
+                io.run(self._disconnect(), timeout_s=CALL_TIMEOUT_S)
+            finally:
+                io.close()
+
+    def publish(self, changes: Iterable[Change]) -> int:
+        """Publish each change to its document's queue and return how many were confirmed: all of them.
+
+        Raises BrokerUnavailable (publish all again), or QueuesMissing where a queue is gone.
+        """
+        count = 0
+        remaining = iter(changes)
+        while batch := list(islice(remaining, self._window)):
+            self._send([(self._queue_of(change), encode_change(change)) for change in batch])
+            count += len(batch)
+        return count
+
+    def publish_marker(self, marker: Marker) -> None:
+        """Publish a marker to every change queue. Raises as `publish`."""
+        body = encode_marker(marker)
+        self._send([(name, body) for name in queue_names(self._queues)])
+
+    def publish_dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Publish dead letters. Raises as `publish`."""
+        for start in range(0, len(letters), self._window):
+            batch = letters[start : start + self._window]
+            self._send([(DEAD_QUEUE, encode_dead_letter(letter)) for letter in batch])
+
+    def queues_missing(self) -> list[str]:
+        """Return the names of our queues that do not exist now."""
+        return self._run(self._find_missing)
+
+    def declare_missing(self) -> list[str]:
+        """Create missing queues and return their names.
+
+        Unlike opening with `declare`, takes N as certain: k < N queues are the rest of N, not another N.
+        """
+        return self._run(self._declare_missing)
+
+    def _queue_of(self, change: Change) -> str:
+        return queue_name(queue_index(change.key, self._queues))
+
+    def _run(self, work: Callable[[], Awaitable[T]]) -> T:
+        if self._io is None:
+            raise BrokerUnavailable(redact(self._url), "the publisher is not open")
+        return self._io.run(self._in_turn(work), timeout_s=CALL_TIMEOUT_S)
+
+    def _send(self, messages: Sequence[Addressed]) -> None:
+        self._run(lambda: self._publish(messages))
+
+    async def _in_turn(self, work: Callable[[], Awaitable[T]]) -> T:
+        async with self._turn:
+            try:
+                with translate_errors(self._url):
+                    return await work()
+            except QueuesMissing:
+                raise
+            except BaseException:
+                # Its outstanding confirms mean nothing any more.
+                await self._disconnect()
+                raise
+
+    async def _open(self) -> None:
+        connection = await self._connected()
+        if self._declare:
+            await topology.check_not_fewer(connection, self._queues)
+            await topology.declare(connection, self._queues)
+        else:
+            await topology.check_not_more(connection, self._queues)
+
+    async def _find_missing(self) -> list[str]:
+        return await topology.find_missing(await self._connected(), self._queues)
+
+    async def _declare_missing(self) -> list[str]:
+        return await topology.declare(await self._connected(), self._queues)
+
+    async def _connected(self) -> Connection:
+        if self._connection is not None and not self._connection.connected.is_set():
+            await self._disconnect()
+        if self._connection is None:
+            self._connection = await open_connection(self._url, name="twin publisher")
+        return self._connection
+
+    async def _disconnect(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            await close_connection(connection)
+
+    async def _publish(self, messages: Sequence[Addressed]) -> None:
+        connection = await self._connected()
+        if self._channel is None or self._channel.is_closed:
+            self._channel = await open_channel(connection, confirms=True)
+        sends = (_publish_one(self._channel, name, body) for name, body in messages)
+        try:
+            async with asyncio.timeout(self._confirm_timeout_s):
+                await wire_of(connection).ready()
+                outcomes = await asyncio.gather(*sends, return_exceptions=True)
+        except TimeoutError:
+            raise await self._silence(connection) from None
+        self._check([outcome for outcome in outcomes if isinstance(outcome, BaseException)])
+
+    async def _silence(self, connection: Connection) -> BrokerUnavailable:
+        reason = f"no confirm within {self._confirm_timeout_s:g} s"
+        try:
+            async with asyncio.timeout(0.01):
+                await wire_of(connection).ready()
+        except TimeoutError:
+            reason = BLOCKED
+        return BrokerUnavailable(redact(self._url), reason)
+
+    def _check(self, errors: Sequence[BaseException]) -> None:
+        returned = [error for error in errors if isinstance(error, PublishError)]
+        if returned:
+            names = {str(error.message.routing_key) for error in returned if error.message}
+            raise QueuesMissing(redact(self._url), names)
+        for error in errors:
+            if isinstance(error, DeliveryError):
+                raise BrokerUnavailable(redact(self._url), "a queue refused a message") from error
+            raise error
+
+
+async def _publish_one(channel: AbstractChannel, name: str, body: bytes) -> None:
+    message = Message(body, delivery_mode=DeliveryMode.PERSISTENT, content_type="application/json")
+    await channel.default_exchange.publish(message, name, mandatory=True)
