@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 from uuid import UUID
@@ -72,11 +73,11 @@ class RawModel(DocumentModel):
     def source_hash(self) -> str:
         """sha256 over the modelled fields only: an unrelated field changes nothing.
 
-        The order of `content` is part of it, since it is the order of the text.
+        The order within `content`, at every depth, is part of it, since it is the order of the text.
         """
         fields = self.model_dump(mode="json", exclude={"entry"}, fallback=str)
         content = fields.pop("content")
-        return stable_hash([fields, list(content.items())])
+        return stable_hash([fields, json.dumps(content)])
 
 
 class PostRawModel(RawModel, PostFields):

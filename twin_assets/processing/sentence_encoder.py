@@ -102,6 +102,6 @@ class SentenceEncoder:
     def _check_limits(self) -> None:
         if 2 * self.special_tokens > self.max_tokens:
             raise ConfigurationError(
-                f"the instruction for {self.model} takes {self.special_tokens} of its {self.max_tokens} tokens"
-                "; shorten TWIN_TEXT_INSTRUCTION or TWIN_CODE_INSTRUCTION"
+                f"the instruction for {self.model} takes {self.special_tokens} of its {self.max_tokens} "
+                "tokens; shorten TWIN_TEXT_INSTRUCTION or TWIN_CODE_INSTRUCTION"
             )
