@@ -18,7 +18,7 @@ from bson import Int64, Timestamp
 from twin_assets.errors import PositionLost
 from twin_assets.models.base import DataType
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
-from twin_assets.source.client import Client, Document, database_of, translate_errors
+from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
 from twin_assets.source.events import EVENT_PIPELINE, EventBatch
 
 DRAIN_LIMIT_S = 0.02
@@ -167,7 +167,7 @@ class ChangeStream:
     def _run(self, command: Document) -> dict[str, Any]:
         try:
             with translate_errors(self._client):
-                return self._database.command(command, session=self._session)
+                return self._database.command(command, codec_options=CODEC, session=self._session)
         except pymongo.errors.OperationFailure as error:
             stood_at = time.strftime("%F %T", time.gmtime(seconds_of(self.position.revision)))
             raise PositionLost(

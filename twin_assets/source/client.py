@@ -30,6 +30,7 @@ CODEC: CodecOptions[Document] = CodecOptions(
 )
 MAJORITY_READ = ReadConcern("majority")
 MAJORITY_WRITE = WriteConcern("majority")
+LABELLED = (pymongo.errors.OperationFailure, pymongo.errors.ConnectionFailure)
 UNAUTHORIZED_CODES = frozenset({13, 18, 8000})
 # Elections, shutdowns, killed cursors and time limits; the driver has no class of its own for them.
 TRANSIENT_CODES = frozenset(
@@ -98,7 +99,7 @@ def is_transient(error: pymongo.errors.PyMongoError) -> bool:
     if isinstance(error, pymongo.errors.OperationFailure) and error.code in TRANSIENT_CODES:
         return True
     labels = ("TransientTransactionError", "ResumableChangeStreamError", "RetryableWriteError")
-    return any(error.has_error_label(label) for label in labels)
+    return isinstance(error, LABELLED) and any(error.has_error_label(label) for label in labels)
 
 
 def database_of(client: Client, name: str) -> Database[Document]:
