@@ -1,0 +1,127 @@
+"""The jobs: two long runs, one verdict for CI, and rebuilds by data type."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from dagster import (
+    AssetKey,
+    AssetSelection,
+    Config,
+    OpExecutionContext,
+    define_asset_job,
+    in_process_executor,
+    job,
+    op,
+)
+from pydantic import Field
+
+from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, collection_key, stream_share
+from twin_assets.defs.progress import CAPTURE_REPORTING, STREAM_REPORTING
+from twin_assets.defs.resources import TwinResource
+from twin_assets.defs.supervision import run_supervised
+from twin_assets.defs.verification import verify
+from twin_assets.errors import ConfigurationError
+from twin_assets.models.base import DataType, Snapshot
+
+if TYPE_CHECKING:
+    from twin_assets.operations.capture import CaptureProgress
+    from twin_assets.stream.steps import StreamProgress
+
+CAPTURE_OP = "capture"
+STREAM_OP = "stream"
+VERIFY_OP = "verify"
+
+
+class StreamConfig(Config):
+    """Which share of the queues a stream run reads."""
+
+    replica: int = Field(default=0, ge=0, description="Reads the queues i with i mod replicas = this number.")
+
+
+@op(
+    name=CAPTURE_OP,
+    description="Publishes which documents changed in MongoDB to RabbitMQ, until it is stopped.",
+)
+def capture_op(context: OpExecutionContext, twin: TwinResource) -> None:
+    settings = twin.settings()
+
+    def capture(stop: threading.Event, report: Callable[["CaptureProgress"], None]) -> None:
+        from twin_assets.operations.capture import run_capture
+
+        with twin.open(settings) as opened:
+            run_capture(opened, stop=stop, report=report)
+
+    run_supervised(context, capture, settings=settings, reporting=CAPTURE_REPORTING)
+
+
+@op(name=STREAM_OP, description="Brings every change from RabbitMQ into Qdrant, until it is stopped.")
+def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResource) -> None:
+    settings = twin.settings()
+    if config.replica >= settings.stream_replicas:
+        raise ConfigurationError(
+            f"replica {config.replica} is one too many: TWIN_STREAM_REPLICAS is {settings.stream_replicas}, "
+            "counted from 0"
+        )
+    # A run that a person launched carries the tags of no sensor.
+    tags = {SHARE_TAG: stream_share(config.replica), REPLICAS_TAG: str(settings.stream_replicas)}
+    context.instance.add_run_tags(context.run_id, tags)
+
+    def stream(stop: threading.Event, report: Callable[["StreamProgress"], None]) -> None:
+        from twin_assets.stream.replica import run_stream
+
+        with twin.open(settings) as opened:
+            run_stream(opened, replica=config.replica, stop=stop, report=report)
+
+    run_supervised(context, stream, settings=settings, reporting=STREAM_REPORTING)
+
+
+@op(name=VERIFY_OP, description="Evaluates every check on every collection, and fails when one of them does.")
+def verify_op(context: OpExecutionContext, twin: TwinResource) -> None:
+    with twin.open() as opened:
+        verify(context, opened)
+
+
+@job(
+    executor_def=in_process_executor,
+    tags={SHARE_TAG: CAPTURE_SHARE},
+    description="MongoDB to RabbitMQ, until it is stopped. `keep_capturing` restarts it.",
+)
+def capture_changes() -> None:
+    capture_op()
+
+
+@job(
+    executor_def=in_process_executor,
+    tags={SHARE_TAG: stream_share(0)},
+    description="RabbitMQ to Qdrant, until it is stopped. `keep_streaming` restarts it.",
+)
+def stream_features() -> None:
+    stream_op()
+
+
+@job(
+    executor_def=in_process_executor,
+    description="Is Qdrant in sync with MongoDB? Fails when a check does: exit code 1 on the command line.",
+)
+def verify_features() -> None:
+    verify_op()
+
+
+def _collections(data_types: Iterable[DataType]) -> list[AssetKey]:
+    return [collection_key(snapshot, data_type) for data_type in data_types for snapshot in Snapshot]
+
+
+rebuild_all = define_asset_job(
+    "rebuild_all",
+    selection=AssetSelection.assets(*_collections(DataType)),
+    description="Builds all six collections anew from MongoDB, while readers keep the old ones.",
+)
+rebuild_by_type = [
+    define_asset_job(
+        f"rebuild_{data_type.value}",
+        selection=AssetSelection.assets(*_collections([data_type])),
+        description=f"Builds both collections of {data_type.value} anew, while readers keep the old ones.",
+    )
+    for data_type in DataType
+]

@@ -1,0 +1,108 @@
+"""The sensors that keep the long runs alive: each reads the runs of a job, decides and acts."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+
+from dagster import (
+    DagsterInstance,
+    DefaultSensorStatus,
+    RunRequest,
+    SensorEvaluationContext,
+    SensorResult,
+    SkipReason,
+    sensor,
+)
+
+from twin_assets.defs.jobs import CAPTURE_OP, STREAM_OP, capture_changes, stream_features
+from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, stream_share
+from twin_assets.defs.resources import TwinResource
+from twin_assets.defs.runs import ask_to_end, give_up, last_error, read_runs
+from twin_assets.defs.upkeep import Upkeep
+from twin_assets.errors import ConfigurationError
+from twin_assets.settings import Settings
+
+TICK_S = 5
+
+
+def keep_alive(
+    instance: DagsterInstance,
+    job_name: str,
+    upkeep: Upkeep,
+    request: Callable[[str], RunRequest],
+    *,
+    clock: Callable[[], float] = time.time,
+) -> SensorResult:
+    """Give up the dead runs of a job, end the surplus ones and request the missing ones."""
+    runs = read_runs(instance, job_name, shares=len(upkeep.shares))
+    decision = upkeep.decide(runs, now_s=clock(), error_of=partial(last_error, instance))
+    for finding in decision.dead:
+        give_up(instance, finding)
+    for finding in decision.surplus:
+        ask_to_end(instance, finding)
+    if decision.missing:
+        return SensorResult(run_requests=[request(share) for share in decision.missing])
+    surplus = [f"ending run {finding.run.run_id[:8]}: {finding.reason}" for finding in decision.surplus]
+    return SensorResult(skip_reason=SkipReason("; ".join([*decision.notes, *surplus])))
+
+
+@sensor(
+    name="keep_capturing",
+    job=capture_changes,
+    minimum_interval_seconds=TICK_S,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Keeps one capture run alive; a run that stops beating is given up and replaced.",
+)
+def keep_capturing(context: SensorEvaluationContext, twin: TwinResource) -> SensorResult | SkipReason:
+    try:
+        settings = _settings_with_servers(twin)
+    except ConfigurationError as error:
+        return SkipReason(str(error))
+    upkeep = Upkeep(shares=[CAPTURE_SHARE], limit_s=settings.heartbeat_limit_s)
+    return keep_alive(context.instance, capture_changes.name, upkeep, capture_request)
+
+
+@sensor(
+    name="keep_streaming",
+    job=stream_features,
+    minimum_interval_seconds=TICK_S,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Keeps TWIN_STREAM_REPLICAS stream runs alive, one per share of the queues.",
+)
+def keep_streaming(context: SensorEvaluationContext, twin: TwinResource) -> SensorResult | SkipReason:
+    try:
+        settings = _settings_with_servers(twin)
+    except ConfigurationError as error:
+        return SkipReason(str(error))
+    replicas = settings.stream_replicas
+    upkeep = Upkeep(
+        shares=[stream_share(replica) for replica in range(replicas)],
+        limit_s=settings.heartbeat_limit_s,
+        replicas=str(replicas),
+    )
+    request = partial(stream_request, replicas=replicas)
+    return keep_alive(context.instance, stream_features.name, upkeep, request)
+
+
+def capture_request(share: str) -> RunRequest:
+    """Ask for the capture run."""
+    return RunRequest(run_config={"ops": {CAPTURE_OP: {}}}, tags={SHARE_TAG: share})
+
+
+def stream_request(share: str, *, replicas: int) -> RunRequest:
+    """Ask for the stream run of a share. Without a run_key: a share is asked for again and again."""
+    replica = int(share.rpartition("-")[2])
+    config = {"ops": {STREAM_OP: {"config": {"replica": replica}}}}
+    return RunRequest(run_config=config, tags={SHARE_TAG: share, REPLICAS_TAG: str(replicas)})
+
+
+def _settings_with_servers(twin: TwinResource) -> Settings:
+    """Read the settings. Raises ConfigurationError where they are wrong, or a server's URL is not known."""
+    settings = twin.settings()
+    settings.require_url("mongodb_url")
+    settings.require_url("rabbitmq_url")
+    settings.require_url("qdrant_url")
+    return settings
+
+
+all_sensors = [keep_capturing, keep_streaming]
