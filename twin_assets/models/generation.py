@@ -34,6 +34,7 @@ class Generation(TwinModel):
     status: GenerationStatus
     recipe: Annotated[Recipe, Field(discriminator="snapshot")]
     created_at: datetime
+    status_at: datetime | None = None
     since: int | None = None
     note: str = ""
 

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx
 from qdrant_client import QdrantClient
+from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from twin_assets.errors import ConfigurationError, GenerationMissing, StoreUnavailable
 
 NOT_FOUND = 404
 FORBIDDEN = (401, 403)
-TOO_MANY_REQUESTS = 429
 SERVER_FAULTS = 500
 
 
@@ -38,7 +38,7 @@ def translated(url: str, collection: str = "") -> Iterator[None]:
     """Turn what qdrant-client raises into this project's errors; a wrong request stays what it is."""
     try:
         yield
-    except (ResponseHandlingException, httpx.TransportError, ConnectionError) as error:
+    except (ResponseHandlingException, ResourceExhaustedResponse, httpx.TransportError) as error:
         raise StoreUnavailable(without_credentials(url), type(error).__name__) from error
     except UnexpectedResponse as error:
         status = error.status_code or SERVER_FAULTS
@@ -46,6 +46,6 @@ def translated(url: str, collection: str = "") -> Iterator[None]:
             raise GenerationMissing(collection) from error
         if status in FORBIDDEN:
             raise ConfigurationError("Qdrant refuses the key; set TWIN_QDRANT_API_KEY") from error
-        if status >= SERVER_FAULTS or status == TOO_MANY_REQUESTS:
+        if status >= SERVER_FAULTS:
             raise StoreUnavailable(without_credentials(url), f"HTTP {status}") from error
         raise

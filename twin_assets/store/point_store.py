@@ -80,6 +80,14 @@ class PointStore:
             found |= {str(record.id): int((record.payload or {})["revision"]) for record in records}
         return found
 
+    def payloads(self, collection: str, point_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Return the payloads of the points that exist."""
+        if not point_ids:
+            return []
+        with translated(self.url, collection):
+            records = self.client.retrieve(collection, list(point_ids), with_payload=True)
+        return [record.payload or {} for record in records]
+
     def scroll(
         self,
         collection: str,

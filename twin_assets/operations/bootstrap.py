@@ -1,0 +1,83 @@
+"""Makes sure that every snapshot of every data type has a live generation, before anything is consumed."""
+
+from __future__ import annotations
+
+import logging
+
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.change import Change
+from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.operations.twin import Twin
+from twin_assets.processing.recipes import recipe_of
+
+log = logging.getLogger(__name__)
+
+
+def ensure_generations(twin: Twin) -> list[Generation]:
+    """Create what is missing, live and empty; the stream fills it. Returns the generations created.
+
+    Where capture has passed its first snapshot already, every id of the type is published again, so that
+    a collection that was lost in Qdrant comes back by itself.
+    """
+    created = [
+        generation
+        for data_type in DataType
+        for snapshot in Snapshot
+        if (generation := _ensure(twin, snapshot, data_type)) is not None
+    ]
+    if created and twin.meta.load_position() is not None:
+        for data_type in {generation.type for generation in created}:
+            publish_all(twin, data_type)
+    return created
+
+
+def publish_all(twin: Twin, data_type: DataType, *, force: bool = False) -> int:
+    """Publish a change for every document of a type; returns how many."""
+    published = 0
+    for entries in twin.source.entries(data_type):
+        revision = twin.source.now()
+        changes = [Change(type=data_type, entry=entry, revision=revision, force=force) for entry in entries]
+        published += twin.publisher.publish(changes)
+    return published
+
+
+def recipe_warnings(twin: Twin) -> list[str]:
+    """Return a line for each live generation whose recipe is not the one that the settings make."""
+    return [
+        f"{found.alias} has recipe {found.recipe.short}, the settings say {current.short}: it stays fresh "
+        f"with its own; materialize qdrant/{found.alias} (or `twin rebuild {found.type.value}`) to switch"
+        for found in twin.meta.generations()
+        if found.status is GenerationStatus.LIVE
+        and (current := recipe_of(twin.settings, found.snapshot, found.type)).short != found.recipe.short
+    ]
+
+
+def _ensure(twin: Twin, snapshot: Snapshot, data_type: DataType) -> Generation | None:
+    known = [found for found in twin.meta.generations(data_type) if found.snapshot is snapshot]
+    live = next((found for found in known if found.status is GenerationStatus.LIVE), None)
+    if live is not None and twin.collections.exists(live.collection):
+        _heal_alias(twin, live)
+        return None
+    if live is not None:
+        log.error("Qdrant has lost %s; a new generation takes its place", live.collection)
+        twin.meta.set_status(live.collection, GenerationStatus.RETIRED, "its collection is gone from Qdrant")
+    building = next((found for found in known if found.status is GenerationStatus.BUILDING), None)
+    generation = building or twin.meta.register(
+        snapshot=snapshot, data_type=data_type, recipe=recipe_of(twin.settings, snapshot, data_type)
+    )
+    twin.collections.create(generation)
+    twin.collections.switch(generation)
+    twin.meta.set_status(generation.collection, GenerationStatus.LIVE)
+    return generation
+
+
+def _heal_alias(twin: Twin, live: Generation) -> None:
+    """Finish a switch that a crash cut in two: the alias first, then the registry, is its order."""
+    target = twin.collections.aliases().get(live.alias)
+    if target == live.collection:
+        return
+    switched = [found for found in twin.meta.generations(live.type) if found.collection == target]
+    if switched and switched[0].status is GenerationStatus.BUILDING:
+        twin.meta.switch_live(switched[0].collection)
+        return
+    twin.collections.switch(live)

@@ -1,0 +1,151 @@
+"""Builds a new generation of one collection from MongoDB while the stream goes on, and switches to it.
+
+Readers see the old generation until the new one has passed its checks; a crash anywhere leaves the
+alias on one complete generation, and the next rebuild takes up the building one.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from twin_assets.errors import RebuildRejected
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.change import DeadLetter
+from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.operations.apply import Applier
+from twin_assets.operations.audit import audit
+from twin_assets.operations.batch import Counts
+from twin_assets.operations.checks import check_generation
+from twin_assets.operations.context import StepContext
+from twin_assets.operations.lineage import CleanedSnapshot
+from twin_assets.operations.patience import Patience
+from twin_assets.operations.processors import Processors
+from twin_assets.operations.twin import Twin
+from twin_assets.processing.recipes import recipe_of
+
+SCAN_BATCH = 100
+PROOF_ROUNDS = 3
+PROOF_WAIT_S = 30.0
+
+
+@dataclass(frozen=True)
+class RebuildProgress:
+    """How far a scan has come."""
+
+    documents: int
+    total: int
+    chunks_embedded: int
+    seconds: float
+
+    @property
+    def chunks_per_s(self) -> float:
+        """Chunks embedded per second so far."""
+        return self.chunks_embedded / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class RebuildReport:
+    """What a rebuild did; `documents` and `chunks` are what the new generation holds."""
+
+    generation: Generation
+    documents: int
+    chunks: int
+    quarantined: int
+    counts: Counts
+    seconds: float
+    is_resumed: bool
+    sample_ids: list[str] = field(default_factory=list)
+
+
+def rebuild(
+    twin: Twin,
+    snapshot: Snapshot,
+    data_type: DataType,
+    *,
+    progress: Callable[[RebuildProgress], None] | None = None,
+    stop: threading.Event | None = None,
+) -> RebuildReport:
+    """Build, prove and switch. Raises RebuildRejected when the proof fails, and Stopped on a stop."""
+    started = time.monotonic()
+    generation, is_resumed = _building(twin, snapshot, data_type)
+    twin.collections.create(generation)
+    patience = Patience(stop or threading.Event())
+    processors = Processors(max_chunks=twin.settings.max_chunks)
+    applier = Applier(StepContext(twin, processors, patience, _AlreadyReported()))
+    counts = _scan(twin, applier, generation, started=started, progress=progress or _silent)
+    _prove(twin, applier, generation)
+    twin.collections.switch(generation)
+    twin.meta.switch_live(generation.collection)
+    return RebuildReport(
+        generation=generation,
+        documents=twin.store.count_documents(generation.collection),
+        chunks=twin.store.count_chunks(generation.collection),
+        quarantined=twin.store.count_quarantined(generation.collection),
+        counts=counts,
+        seconds=time.monotonic() - started,
+        is_resumed=is_resumed,
+        sample_ids=[entry for page in twin.store.head_entries(generation.collection) for entry in page][:5],
+    )
+
+
+class _AlreadyReported:
+    """The stream reports refused documents; a rebuild meets the same ones and only quarantines them."""
+
+    def publish_dead(self, letters: Sequence[DeadLetter]) -> None:
+        """Drop the letters."""
+
+
+def _building(twin: Twin, snapshot: Snapshot, data_type: DataType) -> tuple[Generation, bool]:
+    """Return the generation to fill, and whether an earlier rebuild had begun it."""
+    recipe = recipe_of(twin.settings, snapshot, data_type)
+    for found in twin.meta.generations(data_type):
+        if found.snapshot is snapshot and found.status is GenerationStatus.BUILDING:
+            if found.since is not None and found.recipe.short == recipe.short:
+                return found, True
+            twin.collections.drop(found.collection)
+            twin.meta.forget(found.collection)
+    return twin.meta.register(snapshot=snapshot, data_type=data_type, recipe=recipe), False
+
+
+def _scan(
+    twin: Twin,
+    applier: Applier,
+    generation: Generation,
+    *,
+    started: float,
+    progress: Callable[[RebuildProgress], None],
+) -> Counts:
+    counts = Counts()
+    total = twin.source.count(generation.type)
+    upstream = CleanedSnapshot(twin, generation)
+    targets = {generation.type: [generation]}
+    for read in twin.source.scan(generation.type, batch_size=SCAN_BATCH, at_least=generation.since or 0):
+        counts.add(applier.apply(applier.batch_of(read, targets=targets), upstream=upstream))
+        progress(RebuildProgress(counts.documents, total, counts.chunks_embedded, time.monotonic() - started))
+    return counts
+
+
+def _prove(twin: Twin, applier: Applier, generation: Generation) -> None:
+    """Audit the new generation; read again what differs, and let it go live only when nothing does."""
+    targets = {generation.type: [generation]}
+    for _ in range(PROOF_ROUNDS):
+        report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
+        entries = report.differing_entries()
+        if not entries:
+            break
+        read = twin.source.read({generation.type: entries})
+        forced = [f"{generation.type.value}/{entry}" for entry in entries]
+        applier.apply(applier.batch_of(read, targets=targets, forced=forced))
+    failed = [result for result in check_generation(twin, generation, report) if not result.passed]
+    if failed:
+        lines = "; ".join(f"{result.check}: {result.metadata}" for result in failed)
+        raise RebuildRejected(
+            f"{generation.collection} did not pass and is kept for inspection, the live one stays: {lines}"
+        )
+
+
+def _silent(progress: RebuildProgress) -> None:
+    """Report to nobody."""

@@ -1,0 +1,74 @@
+"""Hands deliveries to the flow and settles them behind it; one that may have crashed us goes alone.
+
+A message that was delivered several times may be what ended the stream, or may only have been in hand
+when a connection was lost. Alone in the flow, its guilt can be counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from twin_assets.broker.consumer import Delivery
+from twin_assets.models.change import Change
+
+SUSPECT_ATTEMPTS = 3
+
+
+class Inbox(Protocol):
+    """What the intake needs of a consumer."""
+
+    def poll(self, queue: int, limit: int) -> list[Delivery]: ...
+
+    def wait(self, timeout_s: float) -> bool: ...
+
+    def acknowledge(self, deliveries: Collection[Delivery]) -> None: ...
+
+
+class Intake:
+    """Shared by all partitions of one flow, in one thread. At least once, in order per queue."""
+
+    def __init__(self, inbox: Inbox, *, queues: Sequence[int], limit: int) -> None:
+        self.queues = list(queues)
+        self._inbox = inbox
+        self._limit = limit
+        self._held: dict[int, list[Delivery]] = {queue: [] for queue in queues}
+        self._suspect: Delivery | None = None
+        self._in_flow = 0
+
+    def take(self, queue: int) -> list[Delivery]:
+        """Return the next deliveries of a queue: up to a limit of trusted ones, or a suspect alone."""
+        if self._suspect is not None:
+            return self._take_suspect(queue)
+        found = self._held[queue] or self._inbox.poll(queue, self._limit)
+        trusted = next((at for at, delivery in enumerate(found) if is_suspect(delivery)), len(found))
+        self._held[queue] = found[trusted:]
+        if trusted == 0 and found:
+            self._suspect = found[0]
+            return self._take_suspect(queue)
+        self._in_flow += trusted
+        return found[:trusted]
+
+    def settle(self, deliveries: Collection[Delivery]) -> None:
+        """Acknowledge what has been written."""
+        self._inbox.acknowledge(deliveries)
+        self._in_flow -= len(deliveries)
+        if self._suspect in deliveries:
+            self._suspect = None
+
+    def wait(self, timeout_s: float) -> None:
+        """Wait for a delivery, unless some are in hand."""
+        if self._in_flow == 0 and not any(self._held.values()):
+            self._inbox.wait(timeout_s)
+
+    def _take_suspect(self, queue: int) -> list[Delivery]:
+        held = self._held[queue]
+        if self._in_flow or not held or held[0] is not self._suspect:
+            return []
+        self._in_flow += 1
+        return [held.pop(0)]
+
+
+def is_suspect(delivery: Delivery) -> bool:
+    """Tell whether a change has come back so often that it is taken alone."""
+    return delivery.attempts >= SUSPECT_ATTEMPTS and isinstance(delivery.message, Change)

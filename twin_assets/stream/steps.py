@@ -1,0 +1,158 @@
+"""The steps of the flow, each on whole batches, and what stands around them: counting, waiting, settling."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+
+from twin_assets.broker.consumer import Delivery
+from twin_assets.errors import DocumentRejected, MalformedMessage
+from twin_assets.models.change import Change, DeadLetter, Marker
+from twin_assets.operations.apply import Applier
+from twin_assets.operations.batch import Batch, Counts
+from twin_assets.operations.context import StepContext
+from twin_assets.operations.retention import sweep
+from twin_assets.stream.intake import Intake, is_suspect
+from twin_assets.stream.round import Round
+
+CRASH_LIMIT = 3
+SWEEP_INTERVAL_S = 3600.0
+
+
+@dataclass(frozen=True)
+class StreamProgress:
+    """What a stream has done since its start, and how far it has come."""
+
+    counts: Counts
+    chunks_per_s: float = 0.0
+    watermark: int | None = None
+    waiting_for: str = ""
+    dead_letters: int = 0
+
+
+class StreamSteps:
+    """One replica's steps. Each takes and returns rounds, so that the flow is a list of names."""
+
+    def __init__(
+        self,
+        context: StepContext,
+        intake: Intake,
+        *,
+        report: Callable[[StreamProgress], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._context = context
+        self._applier = Applier(context)
+        self._intake = intake
+        self._report = report
+        self._clock = clock
+        self._started = clock()
+        self._swept: float | None = None
+        self._progress = StreamProgress(Counts())
+
+    @property
+    def counts(self) -> Counts:
+        """What was done so far."""
+        return self._progress.counts
+
+    def read_changes(self, deliveries: Sequence[Delivery]) -> Iterable[Round]:
+        """Tell changes, markers and garbage apart; one round per batch of deliveries."""
+        changes = [each.message for each in deliveries if isinstance(each.message, Change)]
+        markers = {each.queue: each.message for each in deliveries if isinstance(each.message, Marker)}
+        self._bury_malformed(deliveries)
+        return [Round(deliveries, changes, markers, condemned=self._count_attempts(deliveries))]
+
+    def fetch(self, rounds: Sequence[Round]) -> Iterable[Round]:
+        """Read the documents' current state, then which generations exist."""
+        for each in rounds:
+            if each.changes:
+                each.batch = self._applier.fetch(each.changes)
+                _condemn(each)
+        return rounds
+
+    def clean(self, rounds: Sequence[Round]) -> Iterable[Round]:
+        """Validate and clean."""
+        return self._each(rounds, self._applier.clean)
+
+    def chunk(self, rounds: Sequence[Round]) -> Iterable[Round]:
+        """Cut."""
+        return self._each(rounds, self._applier.chunk)
+
+    def plan(self, rounds: Sequence[Round]) -> Iterable[Round]:
+        """Compare with what each generation holds."""
+        return self._each(rounds, self._applier.plan)
+
+    def embed(self, rounds: Sequence[Round]) -> Iterable[Round]:
+        """Embed new text and store it slice by slice."""
+        return self._each(rounds, self._applier.embed)
+
+    def write(self, rounds: Sequence[Round]) -> None:
+        """Finish the write, store the markers' positions, and only then acknowledge."""
+        for each in rounds:
+            if each.batch is not None:
+                self._progress.counts.add(self._applier.write(each.batch))
+            meta = self._context.twin.meta
+            if each.markers:
+                self._context.patience(partial(meta.store_markers, each.markers))
+            if suspects := suspect_keys(each.deliveries):
+                self._context.patience(partial(meta.clear_attempts, suspects))
+            self._intake.settle(each.deliveries)
+        self._sweep_when_due()
+        self._tell(rounds)
+
+    def _each(self, rounds: Sequence[Round], step: Callable[[Batch], Batch]) -> Iterable[Round]:
+        for each in rounds:
+            if each.batch is not None:
+                each.batch = step(each.batch)
+        return rounds
+
+    def _bury_malformed(self, deliveries: Sequence[Delivery]) -> None:
+        letters = [
+            DeadLetter(stage="reading", reason=str(each.message), at=datetime.now(UTC), body=each.body)
+            for each in deliveries
+            if isinstance(each.message, MalformedMessage)
+        ]
+        if letters:
+            self._context.patience(partial(self._context.dead_letters.publish_dead, letters))
+            self._progress.counts.rejected += len(letters)
+
+    def _count_attempts(self, deliveries: Sequence[Delivery]) -> set[str]:
+        """Count an attempt at each suspect before it is touched: a crash leaves no time for it."""
+        count = self._context.twin.meta.count_attempt
+        attempts = {key: self._context.patience(partial(count, key)) for key in suspect_keys(deliveries)}
+        return {key for key, number in attempts.items() if number > CRASH_LIMIT}
+
+    def _sweep_when_due(self) -> None:
+        if self._swept is None or self._clock() - self._swept > SWEEP_INTERVAL_S:
+            self._swept = self._clock()
+            self._context.patience(partial(sweep, self._context.twin))
+
+    def _tell(self, rounds: Sequence[Round]) -> None:
+        seconds = max(self._clock() - self._started, 1e-3)
+        positions = [marker.position for each in rounds for marker in each.markers.values()]
+        self._progress = replace(
+            self._progress,
+            chunks_per_s=self._progress.counts.chunks_embedded / seconds,
+            watermark=max(positions, default=self._progress.watermark),
+            waiting_for=self._context.patience.waiting_for,
+            dead_letters=self._progress.counts.rejected,
+        )
+        self._report(self._progress)
+
+
+def suspect_keys(deliveries: Sequence[Delivery]) -> list[str]:
+    """Return the documents that may have ended the stream before."""
+    return [each.message.key for each in deliveries if is_suspect(each) and isinstance(each.message, Change)]
+
+
+def _condemn(each: Round) -> None:
+    for item in each.batch.items if each.batch else []:
+        if item.key in each.condemned:
+            item.rejected = DocumentRejected(
+                stage="processing",
+                key=item.key,
+                reason="the stream ended each time that it was in hand; replay it once the cause is mended",
+            )

@@ -1,0 +1,114 @@
+"""A whole twin on real servers: own database and queues, an empty Qdrant; flows are threads that end."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.operations.twin import Twin, open_twin
+from twin_assets.settings import Settings, load_settings
+from twin_assets.stream.replica import run_stream
+from twin_assets_tests.waiting import wait_until
+
+
+@pytest.fixture
+def settings(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: Path) -> Settings:
+    return load_settings(
+        state_dir=tmp_path,
+        mongodb_url=mongodb_url,
+        mongodb_database=f"twin_{uuid.uuid4().hex[:12]}",
+        rabbitmq_url=rabbitmq_url,
+        rabbitmq_queues=4,
+        qdrant_url=qdrant_url,
+        text_model="hash-32",
+        code_model="hash-32",
+        text_chunk_size=60,
+        text_chunk_overlap=0,
+        code_chunk_size=60,
+        code_chunk_overlap=0,
+        marker_interval_s=0.2,
+    )
+
+
+@pytest.fixture
+def twin(settings: Settings) -> Iterator[Twin]:
+    with open_twin(settings) as opened:
+        _empty(opened)
+        yield opened
+        _empty(opened)
+        opened.source.client.drop_database(settings.mongodb_database)
+        opened.source.client.drop_database(settings.meta_database)
+
+
+@pytest.fixture
+def documents(twin: Twin) -> Any:
+    """The source database, to write into as people do."""
+    return twin.source.client[twin.settings.mongodb_database]
+
+
+@pytest.fixture
+def streaming(settings: Settings) -> Callable[..., Any]:
+    """A context manager that runs a stream, and raises what ended it."""
+
+    @contextmanager
+    def run(**overrides: Any) -> Iterator[threading.Event]:
+        with _running(lambda twin, stop: run_stream(twin, stop=stop, **overrides), settings) as stop:
+            yield stop
+
+    return run
+
+
+@contextmanager
+def _running(flow: Callable[[Twin, threading.Event], None], settings: Settings) -> Iterator[threading.Event]:
+    stop, failures = threading.Event(), []
+
+    def body() -> None:
+        try:
+            with open_twin(settings) as own:
+                flow(own, stop)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=body, daemon=True)
+    thread.start()
+    try:
+        yield stop
+    finally:
+        stop.set()
+        thread.join(60)
+        assert not thread.is_alive(), "the flow did not end within a minute of its stop"
+    if failures:
+        raise failures[0]
+
+
+@pytest.fixture
+def chunk_texts(twin: Twin) -> Callable[[DataType, str], list[str]]:
+    """The texts of a document's chunks, in order, as readers see them."""
+
+    def read(data_type: DataType, entry: str) -> list[str]:
+        live = twin.live_generation(Snapshot.VECTOR, data_type)
+        if live is None:
+            return []
+        records = twin.store.scroll(live.collection)
+        mine = [record.payload for record in records if record.payload["entry"] == entry]
+        chunks = [payload for payload in mine if not payload.get("head")]
+        return [payload["content"] for payload in sorted(chunks, key=lambda each: each["chunk_index"])]
+
+    return read
+
+
+def _empty(twin: Twin) -> None:
+    for alias in twin.collections.aliases():
+        twin.store.client.delete_collection(alias)
+    for name in twin.collections.names():
+        twin.collections.drop(name)
+
+
+__all__ = ["wait_until"]
