@@ -64,10 +64,11 @@ class ChangeConsumer:
     def __init__(self, url: str, *, queues: int, indexes: Sequence[int], prefetch: int) -> None:
         self._url = parse_url(url)
         self._queues = queues
-        self._ready = threading.Event()
+        self._arrival = threading.Condition()
+        self._is_woken = False
         epochs = count(1)
         self._links = {
-            index: QueueLink(index, prefetch=prefetch, epochs=epochs, on_message=self._ready.set)
+            index: QueueLink(index, prefetch=prefetch, epochs=epochs, on_message=self._announce)
             for index in indexes
         }
         self._io: IoThread | None = None
@@ -119,15 +120,15 @@ class ChangeConsumer:
 
     def wait(self, timeout_s: float) -> bool:
         """Wait until a queue has a message to poll, or `wake`; return whether one has."""
-        if not self._has_messages():
-            self._ready.wait(timeout_s)
-        # Cleared on leaving, so that a wake between two waits is not lost.
-        self._ready.clear()
-        return self._has_messages()
+        with self._arrival:
+            self._arrival.wait_for(lambda: self._is_woken or self._has_messages(), timeout_s)
+            self._is_woken = False
+            return self._has_messages()
 
     def wake(self) -> None:
         """End the present wait, or else the next one, at once."""
-        self._ready.set()
+        self._is_woken = True
+        self._announce()
 
     def acknowledge(self, deliveries: Collection[Delivery]) -> None:
         """Tell the broker to forget these messages; callable from any thread, returns at once.
@@ -151,6 +152,10 @@ class ChangeConsumer:
         except BrokerUnavailable:
             return False
         return True
+
+    def _announce(self) -> None:
+        with self._arrival:
+            self._arrival.notify_all()
 
     def _has_messages(self) -> bool:
         return self._failure is not None or any(link.has_messages for link in self._links.values())

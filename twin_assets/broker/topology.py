@@ -47,6 +47,11 @@ def queue_index(key: str, queues: int) -> int:
     return int.from_bytes(digest) % queues
 
 
+def arguments_for(version: tuple[int, ...]) -> FieldTable:
+    """Return how a change queue is declared on this version of RabbitMQ."""
+    return CHANGES_QUEUE | NO_DELIVERY_LIMIT if version >= FIRST_VERSION_WITH_LIMIT else CHANGES_QUEUE
+
+
 async def find_queues(connection: Connection, names: Iterable[str]) -> dict[str, QueueState]:
     """Return those of the named queues that exist, without changing anything."""
     found = {}
@@ -97,9 +102,7 @@ async def declare(connection: Connection, queues: int) -> list[str]:
     """Create what is missing and return its names; safe to repeat. Raises ConfigurationError (see above)."""
     await check_not_more(connection, queues)
     missing = await find_missing(connection, queues)
-    arguments = CHANGES_QUEUE
-    if broker_version(connection) >= FIRST_VERSION_WITH_LIMIT:
-        arguments = CHANGES_QUEUE | NO_DELIVERY_LIMIT
+    arguments = arguments_for(broker_version(connection))
     try:
         channel = await open_channel(connection)
         await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=DEAD_LETTER_QUEUE)
