@@ -15,7 +15,7 @@ from typing import Any, Self
 import pymongo.errors
 from bson import Int64, Timestamp
 
-from twin_assets.errors import PositionLost
+from twin_assets.errors import PositionLost, SourceUnavailable
 from twin_assets.models.base import DataType
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
 from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
@@ -73,7 +73,8 @@ class ChangeStream:
         self._database = database_of(client, database)
         self._limit = limit
         self._clock = clock
-        self._session = client.start_session(causal_consistency=False)
+        with translate_errors(client):
+            self._session = client.start_session(causal_consistency=False)
         self._cursor_id = 0
 
     def __enter__(self) -> Self:
@@ -87,8 +88,9 @@ class ChangeStream:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        # A server that is down has no cursor to close, and asking it takes seconds.
         with suppress(pymongo.errors.PyMongoError):
-            if self._cursor_id:
+            if self._cursor_id and not isinstance(error, SourceUnavailable):
                 cursors = [Int64(self._cursor_id)]
                 self._database.command(
                     {"killCursors": "$cmd.aggregate", "cursors": cursors}, session=self._session

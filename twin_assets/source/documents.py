@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pymongo.client_session import ClientSession
+from pymongo.collection import Collection as MongoCollection
 
 from twin_assets.errors import ClusterTimeWentBack, UnsupportedId
 from twin_assets.models.base import DataType
 from twin_assets.models.raw import RAW_MODELS
-from twin_assets.source.client import Client, causal_session, database_of, translate_errors
+from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
 from twin_assets.source.entries import entry_of, id_of
 from twin_assets.source.ids import IdPage, read_id_pages
 from twin_assets.source.plain import to_plain
@@ -91,6 +92,13 @@ class DocumentSource:
         """Yield entries and unsupported `_id`s, page by page."""
         return read_id_pages(self.client, self.database, data_type.value, page_size=batch_size, after=after)
 
+    def absent(self, data_type: DataType, entries: Collection[str]) -> list[str]:
+        """Return those of the entries that have no document now."""
+        with causal_session(self.client) as (session, _):
+            found = self._collection(data_type).find(_by_id(entries), {"_id": 1}, session=session)
+            present = {_key_of(data_type, document["_id"]) for document in found}
+        return [entry for entry in entries if (data_type, entry) not in present]
+
     def unsupported_ids(self, data_type: DataType) -> list[str]:
         """Return what the latest `scan` or `entries` of this type left out, described in one line each."""
         return list(self._unsupported[data_type])
@@ -98,18 +106,23 @@ class DocumentSource:
     def count(self, data_type: DataType) -> int:
         """Return the exact number of documents, unsupported `_id`s included."""
         with translate_errors(self.client):
-            return database_of(self.client, self.database)[data_type.value].count_documents({})
+            return self._collection(data_type).count_documents({})
+
+    def _collection(self, data_type: DataType) -> MongoCollection[Document]:
+        return database_of(self.client, self.database)[data_type.value]
 
     def _find(self, session: ClientSession, data_type: DataType, entries: Collection[str]) -> Documents:
-        collection = database_of(self.client, self.database)[data_type.value]
         documents: Documents = {(data_type, entry): None for entry in entries}
-        query = {"_id": {"$in": [id_of(entry) for entry in entries]}}
-        with collection.find(query, FIELDS[data_type], session=session) as cursor:
+        with self._collection(data_type).find(_by_id(entries), FIELDS[data_type], session=session) as cursor:
             for found in cursor:
                 key = _key_of(data_type, found.pop("_id"))
                 if key in documents:
                     documents[key] = to_plain(found)
         return documents
+
+
+def _by_id(entries: Collection[str]) -> Document:
+    return {"_id": {"$in": [id_of(entry) for entry in entries]}}
 
 
 def _key_of(data_type: DataType, value: object) -> tuple[DataType, str] | None:
