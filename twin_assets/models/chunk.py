@@ -29,8 +29,7 @@ class ChunkModel(DocumentModel):
     @cached_property
     def point_id(self) -> str:
         """Content-addressed inside its document: an edit elsewhere leaves this id alone."""
-        name = f"{self.key}/{self.recipe}/{text_hash(self.content)}/{self.occurrence}"
-        return str(uuid5(POINT_NAMESPACE, name.encode("utf-8", "surrogatepass").decode("latin-1")))
+        return chunk_point_id(self.key, self.recipe, text_hash(self.content), self.occurrence)
 
     def payload(self) -> dict[str, Any]:
         """Return what Qdrant stores beside the vector, before revision and hashes."""
@@ -58,6 +57,12 @@ class RepositoryChunkModel(ChunkModel, RepositoryFields):
 CHUNK_MODELS: dict[DataType, type[ChunkModel]] = {
     model.data_type: model for model in (PostChunkModel, ArticleChunkModel, RepositoryChunkModel)
 }
+
+
+def chunk_point_id(key: str, recipe: str, content_hash: str, occurrence: int) -> str:
+    """Return the id of the chunk of `type/entry` that a recipe cut with this text."""
+    name = f"{key}/{recipe}/{content_hash}/{occurrence}"
+    return str(uuid5(POINT_NAMESPACE, name.encode("utf-8", "surrogatepass").decode("latin-1")))
 
 
 def head_point_id(key: str) -> str:

@@ -1,0 +1,169 @@
+"""The six predicates on a generation, true when it is healthy; most of them read one shared audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from twin_assets.broker.dead_letters import StoredLetter
+from twin_assets.errors import ModelUnavailable
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.generation import Generation
+from twin_assets.operations.audit import SHOWN, AuditReport, audit
+from twin_assets.operations.differences import Difference
+from twin_assets.operations.twin import Twin
+from twin_assets.operations.watermark import watermark_lag_s
+from twin_assets.processing.recipes import recipe_of
+from twin_assets.store.inspection import Inspection
+
+Metadata = dict[str, int | float | str | list[str]]
+LETTERS_AT_MOST = 100_000
+SOURCE_KINDS = (Difference.MISSING, Difference.ORPHAN, Difference.STALE)
+WHOLENESS_KINDS = (Difference.INCOMPLETE, Difference.HEADLESS, Difference.SURVIVING_TOMBSTONE)
+REPAIR = "`twin check --repair` has the stream look at these documents again"
+ON_THEIR_WAY = "the watermark did not pass in time, so these may still be on their way; see is_caught_up"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a predicate holds, and the figures behind it: ids, never text."""
+
+    passed: bool
+    metadata: Metadata = field(default_factory=dict)
+
+
+class DeadLetterList:
+    """The dead letters, read once for all collections."""
+
+    def __init__(self, twin: Twin) -> None:
+        self._twin = twin
+
+    @cached_property
+    def _letters(self) -> list[StoredLetter]:
+        return self._twin.dead_letters.peek(LETTERS_AT_MOST)
+
+    def of_type(self, data_type: DataType) -> list[str]:
+        """Return the entries of a type's letters, oldest first."""
+        return [stored.letter.entry or "?" for stored in self._letters if stored.letter.type is data_type]
+
+    def without_type(self) -> int:
+        """Count the letters of messages that name no document."""
+        return sum(stored.letter.type is None for stored in self._letters)
+
+
+@dataclass
+class Subject:
+    """One generation under examination; the audit is made once, when first asked for."""
+
+    twin: Twin
+    generation: Generation
+    letters: DeadLetterList
+    with_vectors: bool = True
+    wait_s: float = 30.0
+
+    @cached_property
+    def report(self) -> AuditReport:
+        """The audit that all predicates share."""
+        return audit(self.twin, self.generation, wait_s=self.wait_s, with_vectors=self.with_vectors)
+
+
+def matches_source(subject: Subject) -> Verdict:
+    """Every document of MongoDB is here in its present version, and nothing else; refused ones are shown."""
+    report = subject.report
+    unprocessable: Metadata = {
+        "quarantined": report.quarantined,
+        "unprocessable": report.count(Difference.UNPROCESSABLE),
+        "unprocessable_ids": report.first(Difference.UNPROCESSABLE),
+    }
+    size: Metadata = {"source": report.source, "documents": report.heads, "in_flight": report.in_flight}
+    return _verdict(report, SOURCE_KINDS, size | unprocessable)
+
+
+def is_complete(subject: Subject) -> Verdict:
+    """Every document has all its chunks (or its own text), every chunk its document, no tombstone a chunk."""
+    is_cleaned = subject.generation.snapshot is Snapshot.CLEANED
+    kinds = (*WHOLENESS_KINDS, *((Difference.UNSOUND_VECTOR,) if is_cleaned else ()))
+    report = subject.report
+    return _verdict(report, kinds, {"documents": report.heads, "chunks": report.chunks})
+
+
+def has_current_recipe(subject: Subject) -> Verdict:
+    """Every point was made by the recipe that the settings say; one that was not asks for a rebuild."""
+    generation = subject.generation
+    counts = Inspection(subject.twin.store, generation.collection).count_by_recipe()
+    metadata: Metadata = {"recipes": [f"{recipe or 'none'}: {count}" for recipe, count in counts.items()]}
+    try:
+        expected = recipe_of(subject.twin.settings, generation.snapshot, generation.type).short
+    except ModelUnavailable as error:
+        return Verdict(passed=False, metadata=metadata | {"note": str(error)})
+    metadata |= {"expected": expected, "points": sum(counts.values()), "current": counts.get(expected, 0)}
+    passed = set(counts) | {generation.recipe.short} == {expected}
+    if not passed:
+        metadata["note"] = f"materialize qdrant/{generation.alias} or run {rebuild_command(generation.type)}"
+    return Verdict(passed, metadata)
+
+
+def is_caught_up(subject: Subject) -> Verdict:
+    """The latest changes have arrived within the time that the settings allow."""
+    limit_s = subject.twin.settings.lag_slo_s
+    lag_s = watermark_lag_s(subject.twin)
+    if lag_s is None:
+        note = "capture has never run, or the stream never got past its start; start both with `twin dev`"
+        return Verdict(passed=False, metadata={"limit_s": limit_s, "note": note})
+    metadata: Metadata = {"lag_s": lag_s, "limit_s": limit_s}
+    if lag_s > limit_s:
+        metadata["note"] = "capture or stream is behind or down; `twin status` shows both"
+    return Verdict(lag_s <= limit_s, metadata)
+
+
+def vectors_are_sound(subject: Subject) -> Verdict:
+    """Every vector is finite, of norm 1 and the one that was stored; on cleaned collections, every text."""
+    report = subject.report
+    size: Metadata = {"documents": report.heads, "chunks": report.chunks}
+    return _verdict(report, (Difference.UNSOUND_VECTOR,), size)
+
+
+def has_no_dead_letters(subject: Subject) -> Verdict:
+    """No document of this type was left behind; a message that nobody could decode counts for every type."""
+    entries = subject.letters.of_type(subject.generation.type)
+    undecodable = subject.letters.without_type()
+    metadata: Metadata = {
+        "dead_letters": len(entries),
+        "entries": list(dict.fromkeys(entries))[:SHOWN],
+        "undecodable": undecodable,
+    }
+    passed = not entries and not undecodable
+    if not passed:
+        metadata["note"] = "`twin dead-letters list` says why; `twin dead-letters replay` tries again"
+    return Verdict(passed, metadata)
+
+
+PREDICATES: dict[str, Callable[[Subject], Verdict]] = {
+    predicate.__name__: predicate
+    for predicate in (
+        matches_source,
+        is_complete,
+        has_current_recipe,
+        is_caught_up,
+        vectors_are_sound,
+        has_no_dead_letters,
+    )
+}
+
+
+def rebuild_command(data_type: DataType) -> str:
+    """Return what an operator types to rebuild a type."""
+    return f"`twin rebuild {data_type.value}`"
+
+
+def _verdict(report: AuditReport, kinds: Iterable[Difference], size: Metadata) -> Verdict:
+    metadata = dict(size)
+    found = [kind for kind in kinds if report.count(kind)]
+    for kind in kinds:
+        metadata[kind.value] = report.count(kind)
+    for kind in found:
+        metadata[f"{kind.value}_ids"] = report.first(kind)
+    if found:
+        metadata["note"] = REPAIR if report.confirmed else ON_THEIR_WAY
+    return Verdict(not found, metadata)
