@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,13 @@ from pathlib import Path
 import psutil
 
 # The shell writes its own pid before it becomes the program: there is no moment in which the program runs
-# without a pid file, whenever the starter is killed.
-BECOME = 'echo $$ > "$0" && cd "$1" && shift && exec "$@"'
+# without a pid file, whenever the starter is killed. The rename lets nobody read half a file.
+BECOME = 'echo $$ > "$0.new" && mv -f "$0.new" "$0" && cd "$1" && shift && exec "$@"'
 MARK = "TWIN_STACK_PROCESS"
 CLOCK_TOLERANCE_S = 2.0
 ORPHANS_END_S = 5.0
 POLL_S = 0.02
+LOG_LIMIT_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,9 @@ class ChildProcess:
             setsigmask=[],
             setsigdef=[signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE],
         )
-        self.pid_file.write_text(f"{pid}\n")
+        mine = self.pid_file.with_suffix(".mine")
+        mine.write_text(f"{pid}\n")
+        mine.replace(self.pid_file)
 
     def stop(self, *, first: signal.Signals = signal.SIGTERM, timeout_s: float = 30.0) -> None:
         """Ask the process to end, kill it where it does not, and clear away what it leaves behind."""
@@ -86,6 +90,12 @@ class ChildProcess:
         if self.pid_file.exists():
             _end(self._descendants(), signal.SIGTERM, ORPHANS_END_S)
         self.pid_file.unlink(missing_ok=True)
+
+    def trim_log(self) -> None:
+        """Move a log that has grown over its limit aside; the program goes on appending to an empty one."""
+        if self.log_file.exists() and self.log_file.stat().st_size > LOG_LIMIT_BYTES:
+            shutil.copyfile(self.log_file, self.log_file.with_suffix(".log.1"))
+            os.truncate(self.log_file, 0)
 
     def last_words(self) -> str:
         """Return the last line of the log that is not empty, for an error message."""

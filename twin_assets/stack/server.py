@@ -68,10 +68,10 @@ class Server(ABC):
         deadline = time.monotonic() + self.start_timeout_s
         while not self.is_ready():
             if self.process.has_died():
-                raise StackError(f"{self.name} ended while starting: {self._log_hint()}")
+                raise StackError(f"{self.name} ended while starting: {self.log_hint()}")
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"{self.name} is not ready after {self.start_timeout_s:.0f} s: {self._log_hint()}"
+                    f"{self.name} is not ready after {self.start_timeout_s:.0f} s: {self.log_hint()}"
                 )
             time.sleep(POLL_S)
 
@@ -79,7 +79,7 @@ class Server(ABC):
         """End the server; what it has acknowledged is on disk."""
         self.process.stop(timeout_s=self.stop_timeout_s)
 
-    def _log_hint(self) -> str:
+    def log_hint(self) -> str:
         return f"{self.process.last_words()} (log: {self.process.log_file})"
 
     @property

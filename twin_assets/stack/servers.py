@@ -32,7 +32,7 @@ class MongoServer(Server):
 
     def launch(self) -> Launch:
         command = [str(find_mongod()), "--replSet", REPLICA_SET, "--bind_ip", LOOPBACK]
-        command += ["--port", str(self.port), "--dbpath", str(self.folder), "--nounixsocket"]
+        command += ["--port", str(self.port), "--dbpath", str(self.folder), "--nounixsocket", "--quiet"]
         command += ["--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
         return Launch(command, plain_environment() | library_path(self._tools))
 
@@ -70,5 +70,6 @@ class QdrantServer(Server):
             "QDRANT__STORAGE__STORAGE_PATH": str(self.folder / "storage"),
             "QDRANT__STORAGE__SNAPSHOTS_PATH": str(self.folder / "snapshots"),
             "QDRANT__TELEMETRY_DISABLED": "true",
+            "QDRANT__LOG_LEVEL": "WARN",  # its INFO is a line for every request
         }
         return Launch([str(find_qdrant(self._tools))], plain_environment() | environment)

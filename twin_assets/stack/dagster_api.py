@@ -1,0 +1,118 @@
+"""The few questions and orders that stopping Dagster in good order needs, over its GraphQL door."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from typing import Any
+
+from twin_assets.errors import StackError
+
+TIMEOUT_S = 10.0
+Selector = dict[str, str]
+
+LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
+  locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
+ACTIVE_RUNS = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]})
+  { ... on Runs { results { runId status } } } }"""
+LATEST_RUNS = """query ($job: String!) { runsOrError(filter: {pipelineName: $job}, limit: 8)
+  { ... on Runs { results { runId status startTime endTime tags { key value } } } } }"""
+RUN_STATUS = """query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
+LAUNCH_JOB = """mutation ($job: ExecutionParams!) { launchRun(executionParams: $job) { __typename
+  ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
+TERMINATE_RUNS = """mutation ($runs: [String!]!) { terminateRuns(runIds: $runs,
+  terminatePolicy: SAFE_TERMINATE) { __typename } }"""
+SENSORS = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name }
+  sensors { name sensorState { id status } } } } } }"""
+STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
+RESET_SENSOR = (
+    """mutation ($sensor: SensorSelector!) { resetSensor(sensorSelector: $sensor) { __typename } }"""
+)
+
+
+class DagsterApi:
+    """Dagster's GraphQL at `url`; every method raises StackError where it does not answer."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def is_up(self) -> bool:
+        """Say whether the webserver answers."""
+        try:
+            with urllib.request.urlopen(f"{self._url}/server_info", timeout=TIMEOUT_S) as reply:  # noqa: S310 - loopback
+                return "dagster_webserver_version" in json.load(reply)
+        except (OSError, ValueError):
+            return False
+
+    def load_error(self) -> str | None:
+        """Return why a code location cannot be loaded; None while loading and when all is well."""
+        entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        outcomes = [entry["locationOrLoadError"] for entry in entries]
+        errors = [outcome["message"] for outcome in outcomes if outcome and "message" in outcome]
+        return str(errors[0]) if errors else None
+
+    def is_loaded(self) -> bool:
+        """Say whether every code location has been loaded, well or not."""
+        entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        return bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries)
+
+    def active_runs(self) -> dict[str, str]:
+        """Return the status of each run that is not over, by run id."""
+        return {run["runId"]: run["status"] for run in self._ask(ACTIVE_RUNS)["runsOrError"]["results"]}
+
+    def launch(self, job: str) -> str:
+        """Launch a job with its default configuration and return the run's id."""
+        location = self._ask(SENSORS)["repositoriesOrError"]["nodes"][0]
+        selector = {
+            "repositoryName": location["name"],
+            "repositoryLocationName": location["location"]["name"],
+            "pipelineName": job,
+        }
+        answer = self._ask(LAUNCH_JOB, job={"selector": selector, "runConfigData": {}})["launchRun"]
+        if "run" not in answer:
+            raise StackError(f"Dagster cannot launch {job}: {answer.get('message', answer['__typename'])}")
+        return str(answer["run"]["runId"])
+
+    def run_status(self, run_id: str) -> str:
+        """Return a run's status, such as STARTED or SUCCESS."""
+        return str(self._ask(RUN_STATUS, run=run_id)["runOrError"].get("status", "MISSING"))
+
+    def terminate(self, runs: list[str]) -> None:
+        """Ask runs to end what they have in hand and stop."""
+        self._ask(TERMINATE_RUNS, runs=runs)
+
+    def running_sensors(self) -> dict[str, Selector]:
+        """Return each running sensor's state id and selector."""
+        return {
+            sensor["sensorState"]["id"]: {
+                "repositoryName": repository["name"],
+                "repositoryLocationName": repository["location"]["name"],
+                "sensorName": sensor["name"],
+            }
+            for repository in self._ask(SENSORS)["repositoriesOrError"]["nodes"]
+            for sensor in repository["sensors"]
+            if sensor["sensorState"]["status"] == "RUNNING"
+        }
+
+    def stop_sensor(self, state_id: str) -> None:
+        """Keep a sensor from ticking until it is reset."""
+        self._ask(STOP_SENSOR, id=state_id)
+
+    def reset_sensor(self, sensor: Selector) -> None:
+        """Give a sensor back the status that the code gives it."""
+        self._ask(RESET_SENSOR, sensor=sensor)
+
+    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(  # noqa: S310 - loopback
+            f"{self._url}/graphql", body, {"Content-Type": "application/json"}
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - loopback
+                answer = json.load(reply)
+        except (OSError, ValueError) as error:
+            raise StackError(f"Dagster at {self._url} does not answer ({error})") from error
+        if answer.get("errors"):
+            raise StackError(f"Dagster at {self._url} refuses: {answer['errors'][0]['message']}")
+        data: dict[str, Any] = answer["data"]
+        return data
