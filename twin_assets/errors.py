@@ -14,6 +14,7 @@ TwinError
 ├── PositionLost                the change stream cannot be resumed where it stood
 ├── ModelUnavailable            a model that a recipe names cannot be loaded
 ├── GenerationMissing           the registry names a collection that Qdrant does not have
+├── NoLiveGeneration            a collection that readers ask for has not been built yet
 ├── RebuildRejected             the checks on a new generation failed; the old one stays live
 └── StackError                  the local stack cannot start or stop a server
 """
@@ -129,6 +130,14 @@ class GenerationMissing(TwinError):
 
     def __init__(self, collection: str) -> None:
         super().__init__(f"Qdrant has no collection {collection}, although it is registered; rebuild it")
+        self.collection = collection
+
+
+class NoLiveGeneration(TwinError):
+    """Raised when readers ask for a collection that nobody has built yet."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__(f"Qdrant has no {alias} yet; start the stream with `twin dev`, or run `twin rebuild`")
 
 
 class RebuildRejected(TwinError):

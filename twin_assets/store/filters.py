@@ -44,3 +44,9 @@ def hashes_in(hashes: Collection[str]) -> q.FieldCondition:
 def ids_in(ids: Collection[str]) -> q.HasIdCondition:
     """Match points by id."""
     return q.HasIdCondition(has_id=list(ids))
+
+
+def written_by(author_id: str) -> q.Filter:
+    """Match the points of one author, who is the owner of a repository."""
+    author = q.MatchValue(value=author_id)
+    return q.Filter(should=[q.FieldCondition(key=key, match=author) for key in ("author_id", "owner_id")])

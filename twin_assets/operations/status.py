@@ -1,0 +1,132 @@
+"""How the twin is doing, at a glance: what answers, what runs, how much there is, how far behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from twin_assets.broker.depth import queue_depths
+from twin_assets.errors import ConfigurationError, GenerationMissing, ServerUnavailable
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.change import seconds_of
+from twin_assets.models.generation import alias_of
+from twin_assets.settings import Settings
+from twin_assets.source.client import connect
+from twin_assets.source.documents import DocumentSource
+from twin_assets.source.meta import MetaStore
+from twin_assets.store.point_store import PointStore
+
+LIMIT_S = 2.0
+URLS = {"mongodb": "mongodb_url", "rabbitmq": "rabbitmq_url", "qdrant": "qdrant_url"}
+
+Facts = dict[Any, Any]
+
+
+def read_status(settings: Settings, runs: Callable[[], Mapping[str, Any]] | None = None) -> Facts:
+    """Return what `twin status --json` prints; what a server that is down would know is None.
+
+    `lag_s` is in seconds of MongoDB's time; `problem` says why a server counts as down. All servers are asked
+    at once, each for 2 s at most. `runs` says how each job is doing.
+    """
+    probes: dict[str, Callable[[], Any]] = {
+        "mongodb": lambda: _ask_mongodb(settings),
+        "rabbitmq": lambda: _ask_rabbitmq(settings),
+        "qdrant": lambda: _ask_qdrant(settings),
+    }
+    if runs is not None:
+        probes["runs"] = runs
+    answers, problems = _gather(probes, limit_s=LIMIT_S)
+    mongodb, rabbitmq, qdrant = (answers.get(name) or {} for name in URLS)
+    return {
+        "servers": {
+            name: {
+                "url": shown_url(getattr(settings, field)),
+                "up": name in answers,
+                "problem": problems.get(name),
+            }
+            for name, field in URLS.items()
+        },
+        "runs": dict(answers.get("runs") or {}),
+        "collections": {
+            data_type.value: {
+                "source": mongodb.get(data_type),
+                "cleaned": qdrant.get((data_type, "cleaned")),
+                "vector_documents": qdrant.get((data_type, "vector_documents")),
+                "chunks": qdrant.get((data_type, "chunks")),
+            }
+            for data_type in DataType
+        },
+        "lag_s": mongodb.get("lag_s"),
+        "queued": rabbitmq.get("queued"),
+        "dead_letters": rabbitmq.get("dead_letters"),
+    }
+
+
+def shown_url(url: SecretStr | None) -> str | None:
+    """Return a server's URL without user, password and options; all hosts of a replica set stay."""
+    if url is None:
+        return None
+    parts = urlsplit(url.get_secret_value())
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _ask_mongodb(settings: Settings) -> Facts:
+    with connect(settings.require_url("mongodb_url"), timeout_s=LIMIT_S) as client:
+        source = DocumentSource(client, settings.mongodb_database)
+        facts: Facts = {data_type: source.count(data_type) for data_type in DataType}
+        meta = MetaStore(client, settings.meta_database)
+        watermark = meta.watermark(settings.rabbitmq_queues)
+        if watermark is not None:
+            facts["lag_s"] = max(0, seconds_of(source.now()) - seconds_of(watermark))
+        return facts
+
+
+def _ask_rabbitmq(settings: Settings) -> Facts:
+    depths = queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues)
+    return {"queued": depths.total, "dead_letters": depths.dead}
+
+
+def _ask_qdrant(settings: Settings) -> Facts:
+    key = settings.qdrant_api_key
+    url = settings.require_url("qdrant_url")
+    with PointStore(url, api_key=key.get_secret_value() if key else None, timeout_s=int(LIMIT_S)) as store:
+        store.check()
+        facts: Facts = {}
+        for data_type in DataType:
+            cleaned, vector = alias_of(Snapshot.CLEANED, data_type), alias_of(Snapshot.VECTOR, data_type)
+            with suppress(GenerationMissing):
+                facts[data_type, "cleaned"] = store.count_documents(cleaned)
+            with suppress(GenerationMissing):
+                facts[data_type, "vector_documents"] = store.count_documents(vector)
+                facts[data_type, "chunks"] = store.count_chunks(vector)
+        return facts
+
+
+def _gather(probes: Mapping[str, Callable[[], Any]], *, limit_s: float) -> tuple[Facts, dict[str, str]]:
+    """Run all probes at once; return the answers, and why others have none in time."""
+    answers: Facts = {}
+    problems = dict.fromkeys(probes, f"no answer within {limit_s:g} s")
+    done = {name: threading.Event() for name in probes}
+
+    def ask(name: str) -> None:
+        try:
+            answers[name] = probes[name]()
+        except (ServerUnavailable, ConfigurationError) as error:
+            problems[name] = str(error)
+        finally:
+            done[name].set()
+
+    # Daemons: a probe that hangs must not keep the process from ending.
+    for name in probes:
+        threading.Thread(target=ask, args=(name,), name=f"twin status {name}", daemon=True).start()
+    end = time.monotonic() + limit_s
+    for event in done.values():
+        event.wait(max(0.0, end - time.monotonic()))
+    answers = dict(answers)
+    return answers, {name: problem for name, problem in problems.items() if name not in answers}
