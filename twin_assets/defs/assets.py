@@ -2,6 +2,7 @@
 
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec, MaterializeResult, asset
 
+from twin_assets.defs.beating import beating
 from twin_assets.defs.names import CHANGES_GROUP, CHANGES_KEY, collection_key, source_key
 from twin_assets.defs.recipes import RecipeNote, describe_recipe, recipe_table
 from twin_assets.defs.reports import ProgressLog, metadata_of
@@ -70,8 +71,10 @@ def build_collection(snapshot: Snapshot, data_type: DataType, settings: Settings
     def collection(context: AssetExecutionContext, twin: TwinResource) -> MaterializeResult[None]:
         from twin_assets.operations.rebuild import rebuild
 
-        with twin.open() as opened:
-            report = rebuild(opened, snapshot, data_type, progress=ProgressLog(context.log.info))
+        settings = twin.settings()
+        with beating(context.instance, context.run_id, settings) as stop, twin.open(settings) as opened:
+            progress = ProgressLog(context.log.info)
+            report = rebuild(opened, snapshot, data_type, progress=progress, stop=stop)
         return MaterializeResult(metadata=metadata_of(report))
 
     return collection

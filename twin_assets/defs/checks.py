@@ -13,6 +13,7 @@ from dagster import (
     multi_asset_check,
 )
 
+from twin_assets.defs.beating import beating
 from twin_assets.defs.names import collection_key
 from twin_assets.defs.resources import TwinResource
 from twin_assets.models.base import DataType, Snapshot
@@ -37,17 +38,17 @@ def build_checks(snapshot: Snapshot, data_type: DataType) -> AssetChecksDefiniti
     def evaluate(context: AssetCheckExecutionContext, twin: TwinResource) -> Iterator[AssetCheckResult]:
         from twin_assets.operations.checks import evaluate_checks
 
-        with twin.open() as opened:
-            results = evaluate_checks(opened, [(snapshot, data_type)])
-        asked_for = {check.name for check in context.selected_asset_check_keys}
+        settings = twin.settings()
+        names = {check.name for check in context.selected_asset_check_keys}
+        with beating(context.instance, context.run.run_id, settings), twin.open(settings) as opened:
+            results = evaluate_checks(opened, [(snapshot, data_type)], names)
         for result in results:
-            if result.check in asked_for:
-                yield AssetCheckResult(
-                    passed=result.passed,
-                    asset_key=key,
-                    check_name=result.check,
-                    metadata=dict(result.metadata),
-                )
+            yield AssetCheckResult(
+                passed=result.passed,
+                asset_key=key,
+                check_name=result.check,
+                metadata=dict(result.metadata),
+            )
 
     return evaluate
 

@@ -16,8 +16,9 @@ from dagster import (
 )
 from pydantic import Field
 
+from twin_assets.defs.beating import beating
 from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, collection_key, stream_share
-from twin_assets.defs.progress import CAPTURE_REPORTING, STREAM_REPORTING
+from twin_assets.defs.progress import capture_reporting, stream_reporting
 from twin_assets.defs.resources import TwinResource
 from twin_assets.defs.supervision import run_supervised
 from twin_assets.defs.verification import verify
@@ -52,7 +53,7 @@ def capture_op(context: OpExecutionContext, twin: TwinResource) -> None:
         with twin.open(settings) as opened:
             run_capture(opened, stop=stop, report=report)
 
-    run_supervised(context, capture, settings=settings, reporting=CAPTURE_REPORTING)
+    run_supervised(context, capture, settings=settings, reporting=capture_reporting(twin, settings))
 
 
 @op(name=STREAM_OP, description="Brings every change from RabbitMQ into Qdrant, until it is stopped.")
@@ -73,13 +74,17 @@ def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResou
         with twin.open(settings) as opened:
             run_stream(opened, replica=config.replica, stop=stop, report=report)
 
-    run_supervised(context, stream, settings=settings, reporting=STREAM_REPORTING)
+    run_supervised(context, stream, settings=settings, reporting=stream_reporting(twin, settings))
 
 
 @op(name=VERIFY_OP, description="Evaluates every check on every collection, and fails when one of them does.")
 def verify_op(context: OpExecutionContext, twin: TwinResource) -> None:
-    with twin.open() as opened:
-        verify(context, opened)
+    from twin_assets.operations.checks import evaluate_checks
+
+    settings = twin.settings()
+    with beating(context.instance, context.run_id, settings), twin.open(settings) as opened:
+        results = evaluate_checks(opened)
+    verify(context, results)
 
 
 @job(

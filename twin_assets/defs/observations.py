@@ -1,44 +1,112 @@
-"""Observations of long runs: only what changed, seldom enough that a run's event log stays small."""
+"""Observations of long runs: after changes only, and seldom enough that a run's event log stays small."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+import threading
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from dagster import AssetKey, AssetObservation
+
+from twin_assets.errors import TwinError
+
+logger = logging.getLogger(__name__)
 
 Figures = Mapping[str, int | float | str]
 Observed = Mapping[AssetKey, Figures]
 
 # These move all the time: alone they are no reason to write an event.
-RESTLESS = frozenset({"lag_s", "chunks_per_s"})
+RESTLESS = frozenset({"lag_s", "chunks_per_s", "changes_per_s", "waiting"})
+QUIET_S = 10.0
+LAST_LOOK_S = 5.0
+
+
+class Survey(threading.Thread):
+    """One look at the assets, in the background: a server that hangs must not hold up a heartbeat."""
+
+    def __init__(self, look: Callable[[], Observed]) -> None:
+        super().__init__(name="survey", daemon=True)
+        self._look = look
+        self.ended = threading.Event()
+        self.observed: Observed = {}
+
+    def run(self) -> None:
+        try:
+            self.observed = self._look()
+        except TwinError as error:
+            logger.warning("no observation this time: %s", error)
+        finally:
+            self.ended.set()
 
 
 @dataclass
 class Observer:
-    """Writes an AssetObservation per asset where a count changed, at most one per `interval_s`."""
+    """Writes an AssetObservation for each asset whose counts changed, at most every `interval_s`.
+
+    It looks once the work has been quiet for a moment, so that a burst is observed at its end, and at the
+    latest `interval_s` after the first change that was not observed.
+    """
 
     emit: Callable[[AssetObservation], None]
     interval_s: float
     clock: Callable[[], float]
+    quiet_s: float = QUIET_S
     events: int = 0
-    _written: dict[AssetKey, tuple[float, Figures]] = field(default_factory=dict)
+    _work: Hashable = None
+    _changed_s: float = 0.0
+    _unobserved_s: float | None = None
+    _looked_s: float | None = None
+    _survey: Survey | None = None
+    _written: dict[AssetKey, Figures] = field(default_factory=dict)
 
-    def offer(self, observed: Observed, *, last: bool = False) -> None:
-        """Write what is due; at the `last` offer of a run everything that changed is due."""
-        for key, figures in observed.items():
-            if self._is_news(key, figures) and (last or self._is_due(key)):
-                self._written[key] = (self.clock(), figures)
+    def offer(self, work: Hashable, look: Callable[[], Observed]) -> None:
+        """Note how much `work` was done; `look` at the assets when that is due. Returns at once."""
+        self._collect()
+        self._note(work)
+        if self._survey is None and self._is_due():
+            self._begin(look)
+
+    def conclude(self, work: Hashable, look: Callable[[], Observed]) -> None:
+        """Observe what is not observed yet, whatever the interval. Takes `LAST_LOOK_S` at most."""
+        self._note(work)
+        if self._unobserved_s is not None and self._survey is None:
+            self._begin(look)
+        if self._survey is not None:
+            self._survey.ended.wait(LAST_LOOK_S)
+            self._collect()
+
+    def _note(self, work: Hashable) -> None:
+        if work != self._work:
+            self._work = work
+            self._changed_s = self.clock()
+            if self._unobserved_s is None:
+                self._unobserved_s = self._changed_s
+
+    def _is_due(self) -> bool:
+        now_s = self.clock()
+        if self._unobserved_s is None:
+            return False
+        if self._looked_s is not None and now_s - self._looked_s < self.interval_s:
+            return False
+        return now_s - self._changed_s >= self.quiet_s or now_s - self._unobserved_s >= self.interval_s
+
+    def _begin(self, look: Callable[[], Observed]) -> None:
+        self._looked_s = self.clock()
+        self._unobserved_s = None
+        self._survey = Survey(look)
+        self._survey.start()
+
+    def _collect(self) -> None:
+        if self._survey is None or not self._survey.ended.is_set():
+            return
+        for key, figures in self._survey.observed.items():
+            if _counts(figures) != _counts(self._written.get(key, {})):
+                self._written[key] = figures
                 self.events += 1
                 self.emit(AssetObservation(key, metadata=dict(figures)))
-
-    def _is_news(self, key: AssetKey, figures: Figures) -> bool:
-        _, before = self._written.get(key, (0.0, {}))
-        return _counts(figures) != _counts(before) and any(_counts(figures).values())
-
-    def _is_due(self, key: AssetKey) -> bool:
-        return key not in self._written or self.clock() - self._written[key][0] >= self.interval_s
+        self._survey = None
 
 
 def _counts(figures: Figures) -> dict[str, int | float | str]:
-    return {name: value for name, value in figures.items() if name not in RESTLESS}
+    return {name: value for name, value in figures.items() if name not in RESTLESS and value}

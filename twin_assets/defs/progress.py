@@ -2,17 +2,103 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
-from twin_assets.defs.names import CHANGES_KEY
-from twin_assets.defs.observations import Figures
+from dagster import AssetKey
+
+from twin_assets.defs.names import CHANGES_KEY, collection_key, source_key
+from twin_assets.defs.observations import Figures, Observed
+from twin_assets.defs.resources import TwinResource
 from twin_assets.defs.supervision import Reporting
+from twin_assets.errors import GenerationMissing
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.change import seconds_of
+from twin_assets.models.generation import alias_of
+from twin_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from twin_assets.operations.capture import CaptureProgress
+    from twin_assets.operations.twin import Twin
+    from twin_assets.stream.steps import StreamProgress
 
 
-def figures_of(progress: Any) -> Figures:
-    return {name: value for name, value in asdict(progress).items() if isinstance(value, int | float | str)}
+def capture_reporting(twin: TwinResource, settings: Settings) -> Reporting[CaptureProgress]:
+    """Report how many documents MongoDB holds, and how many changes were published and wait."""
+
+    def observe(progress: CaptureProgress) -> Observed:
+        with twin.open(settings) as opened:
+            documents = {source_key(each): {"documents": opened.source.count(each)} for each in DataType}
+        return {**documents, CHANGES_KEY: _published(progress) | _queued(settings)}
+
+    return Reporting(
+        work=lambda progress: (progress.published, progress.dead, progress.recovered),
+        observe=observe,
+        describe=str,
+    )
 
 
-CAPTURE_REPORTING: Reporting[Any] = Reporting(lambda progress: {CHANGES_KEY: figures_of(progress)}, str)
-STREAM_REPORTING: Reporting[Any] = Reporting(lambda progress: {CHANGES_KEY: figures_of(progress)}, str)
+def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[StreamProgress]:
+    """Report how many documents and chunks each collection holds, and how far behind they are."""
+
+    def observe(progress: StreamProgress) -> Observed:
+        pace = {"chunks_per_s": round(progress.chunks_per_s, 1), "dead_letters": progress.dead_letters}
+        lag_s = stream_lag_s(progress)
+        figures = pace if lag_s is None else pace | {"lag_s": lag_s}
+        with twin.open(settings) as opened:
+            return {key: {**held, **figures} for key, held in _collections(opened).items()}
+
+    return Reporting(
+        work=lambda progress: tuple(vars(progress.counts).values()), observe=observe, describe=describe_stream
+    )
+
+
+def describe_stream(progress: StreamProgress) -> str:
+    """Say in half a line how a stream does."""
+    if progress.waiting_for:
+        return f"waiting for {progress.waiting_for}"
+    lag_s = stream_lag_s(progress)
+    counts = progress.counts
+    lag = "no position yet" if lag_s is None else f"lag {lag_s:.0f} s"
+    dead = f", {progress.dead_letters} dead letters" if progress.dead_letters else ""
+    return f"{lag}, {counts.documents} documents, {counts.chunks_embedded} chunks embedded{dead}"
+
+
+def stream_lag_s(progress: StreamProgress) -> float | None:
+    """Return the seconds since the last position that was applied; None before the first one."""
+    if progress.watermark is None:
+        return None
+    return max(0.0, round(time.time() - seconds_of(progress.watermark), 1))
+
+
+def _published(progress: CaptureProgress) -> dict[str, int | float | str]:
+    return {
+        "published": progress.published,
+        "lag_s": round(progress.lag_s, 1),
+        "changes_per_s": round(progress.changes_per_s, 1),
+    }
+
+
+def _queued(settings: Settings) -> dict[str, int | float | str]:
+    from twin_assets.broker.depth import queue_depths
+
+    depths = queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues)
+    return {"waiting": depths.total, "dead_letters": depths.dead}
+
+
+def _collections(twin: Twin) -> dict[AssetKey, Figures]:
+    found: dict[AssetKey, Figures] = {}
+    for data_type in DataType:
+        for snapshot in Snapshot:
+            with suppress(GenerationMissing):
+                found[collection_key(snapshot, data_type)] = _held(twin, snapshot, data_type)
+    return found
+
+
+def _held(twin: Twin, snapshot: Snapshot, data_type: DataType) -> dict[str, int | float | str]:
+    alias = alias_of(snapshot, data_type)
+    held: dict[str, int | float | str] = {"documents": twin.store.count_documents(alias)}
+    if snapshot is Snapshot.VECTOR:
+        held["chunks"] = twin.store.count_chunks(alias)
+    return held

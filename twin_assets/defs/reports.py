@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING
+
+from dagster import MetadataValue
+
+from twin_assets.defs.recipes import recipe_table
+from twin_assets.models.base import Snapshot
+from twin_assets.models.change import seconds_of
+
+if TYPE_CHECKING:
+    from twin_assets.operations.rebuild import RebuildProgress, RebuildReport
 
 LOG_INTERVAL_S = 5.0
 SAMPLE_IDS = 5
+
+Metadata = dict[str, MetadataValue | int | float | str | bool]
 
 
 class ProgressLog:
@@ -26,12 +36,39 @@ class ProgressLog:
         self._clock = clock
         self._due_s = clock()
 
-    def __call__(self, progress: Any) -> None:
+    def __call__(self, progress: RebuildProgress) -> None:
         if self._clock() >= self._due_s:
             self._due_s = self._clock() + self._interval_s
-            self._write(str(progress))
+            self._write(describe_rebuild(progress))
 
 
-def metadata_of(report: Any) -> dict[str, Any]:
-    """Return the figures of a rebuild."""
-    return {name: value for name, value in asdict(report).items() if isinstance(value, int | float | str)}
+def describe_rebuild(progress: RebuildProgress) -> str:
+    """Say in one line how far a rebuild is."""
+    rate = f", {progress.chunks_per_s:.0f} chunks/s" if progress.chunks_embedded else ""
+    return f"{progress.documents} of {progress.total} documents{rate}"
+
+
+def metadata_of(report: RebuildReport) -> Metadata:
+    """Return the figures of a rebuild, by the words of the documentation."""
+    generation = report.generation
+    metadata: Metadata = {
+        "documents": report.documents,
+        "quarantined": report.quarantined,
+        "seconds": round(report.seconds, 1),
+        "generation": generation.collection,
+        "is_resumed": report.is_resumed,
+        "sample_ids": MetadataValue.json(report.sample_ids[:SAMPLE_IDS]),
+        "recipe": recipe_table(generation.recipe),
+    }
+    if generation.since is not None:
+        metadata["since"] = MetadataValue.timestamp(float(seconds_of(generation.since)))
+    return metadata | (_chunk_figures(report) if generation.snapshot is Snapshot.VECTOR else {})
+
+
+def _chunk_figures(report: RebuildReport) -> Metadata:
+    return {
+        "chunks": report.chunks,
+        "embedded": report.counts.chunks_embedded,
+        "reused": max(0, report.chunks - report.counts.chunks_embedded),
+        "documents_from_cleaned": report.counts.from_cleaned,
+    }

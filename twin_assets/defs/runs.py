@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunRecord, RunsFilter
 
 from twin_assets.defs.names import END_TAG, HEARTBEAT_TAG, PROGRESS_TAG, REPLICAS_TAG, SHARE_TAG
-from twin_assets.defs.upkeep import ACTIVE, Finding, RunView
+from twin_assets.defs.upkeep import ACTIVE, AT_WORK, Finding, RunView
 
 RECENT_PER_SHARE = 12
 ERROR_MAX_LENGTH = 300
@@ -24,6 +24,12 @@ def read_runs(instance: DagsterInstance, job_name: str, *, shares: int) -> list[
         *instance.get_run_records(over, limit=RECENT_PER_SHARE * shares),
     ]
     return [_view(record) for record in records]
+
+
+def read_beating_runs(instance: DagsterInstance) -> list[RunView]:
+    """Return the runs of any job that are at work and have begun to beat."""
+    records = instance.get_run_records(RunsFilter(statuses=list(AT_WORK)))
+    return [view for view in map(_view, records) if view.beat_s is not None]
 
 
 def _view(record: RunRecord) -> RunView:

@@ -17,12 +17,13 @@ from dagster import (
 from twin_assets.defs.jobs import CAPTURE_OP, STREAM_OP, capture_changes, stream_features
 from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, stream_share
 from twin_assets.defs.resources import TwinResource
-from twin_assets.defs.runs import ask_to_end, give_up, last_error, read_runs
-from twin_assets.defs.upkeep import Upkeep
+from twin_assets.defs.runs import ask_to_end, give_up, last_error, read_beating_runs, read_runs
+from twin_assets.defs.upkeep import Upkeep, find_silent
 from twin_assets.errors import ConfigurationError
 from twin_assets.settings import Settings
 
 TICK_S = 5
+BATCH_TICK_S = 30
 
 
 def keep_alive(
@@ -84,6 +85,31 @@ def keep_streaming(context: SensorEvaluationContext, twin: TwinResource) -> Sens
     return keep_alive(context.instance, stream_features.name, upkeep, request)
 
 
+@sensor(
+    name="give_up_dead_runs",
+    minimum_interval_seconds=BATCH_TICK_S,
+    default_status=DefaultSensorStatus.RUNNING,
+    description="Marks rebuilds and checks whose process was killed as failed: the next ones may start.",
+)
+def give_up_dead_runs(context: SensorEvaluationContext, twin: TwinResource) -> SkipReason:
+    try:
+        limit_s = twin.settings().heartbeat_limit_s
+    except ConfigurationError as error:
+        return SkipReason(str(error))
+    return bury_dead_runs(context.instance, limit_s=limit_s)
+
+
+def bury_dead_runs(
+    instance: DagsterInstance, *, limit_s: float, clock: Callable[[], float] = time.time
+) -> SkipReason:
+    """Give up every run that has begun to beat and is silent now; leave all others alone."""
+    dead = find_silent(read_beating_runs(instance), limit_s=limit_s, now_s=clock())
+    for finding in dead:
+        give_up(instance, finding)
+    given_up = [f"gave up run {finding.run.run_id[:8]}: {finding.reason}" for finding in dead]
+    return SkipReason("; ".join(given_up) or "every run at work beats")
+
+
 def capture_request(share: str) -> RunRequest:
     """Ask for the capture run."""
     return RunRequest(run_config={"ops": {CAPTURE_OP: {}}}, tags={SHARE_TAG: share})
@@ -105,4 +131,4 @@ def _settings_with_servers(twin: TwinResource) -> Settings:
     return settings
 
 
-all_sensors = [keep_capturing, keep_streaming]
+all_sensors = [keep_capturing, keep_streaming, give_up_dead_runs]

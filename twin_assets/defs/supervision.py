@@ -7,14 +7,15 @@ ends, and never on `join`, because an interrupted join marks a live thread as en
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
-from dagster import DagsterExecutionInterruptedError, Failure, OpExecutionContext
+from dagster import DagsterExecutionInterruptedError, DagsterLogManager, Failure, OpExecutionContext
 
 from twin_assets.defs.heartbeat import Heartbeat, Order
-from twin_assets.defs.observations import Observed, Observer
+from twin_assets.defs.observations import QUIET_S, Observed, Observer
 from twin_assets.settings import Settings
 
 # More than a thousand observations in one run slow Dagster down.
@@ -32,8 +33,12 @@ Flow: TypeAlias = Callable[[threading.Event, Callable[[ProgressT], None]], None]
 
 @dataclass(frozen=True)
 class Reporting(Generic[ProgressT_contra]):
-    """What a progress says: figures per asset for the event log, and half a line for the sensor."""
+    """What a progress says: how much work was done, the assets it shows in, and half a line for the sensor.
 
+    `observe` may ask servers, and is called in a thread of its own.
+    """
+
+    work: Callable[[ProgressT_contra], Hashable]
     observe: Callable[[ProgressT_contra], Observed]
     describe: Callable[[ProgressT_contra], str]
 
@@ -68,6 +73,7 @@ def run_supervised(
     settings: Settings,
     reporting: Reporting[ProgressT],
     heartbeat: Heartbeat | None = None,
+    quiet_s: float = QUIET_S,
     events_per_run: int = EVENTS_PER_RUN,
     stop_grace_s: float = STOP_GRACE_S,
 ) -> None:
@@ -77,67 +83,69 @@ def run_supervised(
     could not beat for longer than the limit, or does not stop within `stop_grace_s`.
     """
     beats = heartbeat or Heartbeat.of(context, limit_s=settings.heartbeat_limit_s)
-    supervisor = _Supervisor(context, FlowThread(flow), beats, settings, reporting)
+    observer = Observer(context.log_event, settings.observation_interval_s, beats.clock, quiet_s=quiet_s)
+    supervisor = _Supervisor(
+        log=context.log,
+        thread=FlowThread(flow),
+        heartbeat=beats,
+        interval_s=settings.heartbeat_interval_s,
+        reporting=reporting,
+        observer=observer,
+    )
     supervisor.supervise(events_per_run=events_per_run, stop_grace_s=stop_grace_s)
 
 
+@dataclass(frozen=True)
 class _Supervisor(Generic[ProgressT]):
-    def __init__(
-        self,
-        context: OpExecutionContext,
-        thread: FlowThread[ProgressT],
-        heartbeat: Heartbeat,
-        settings: Settings,
-        reporting: Reporting[ProgressT],
-    ) -> None:
-        self._log = context.log
-        self._thread = thread
-        self._heartbeat = heartbeat
-        self._interval_s = settings.heartbeat_interval_s
-        self._reporting = reporting
-        self._observer = Observer(context.log_event, settings.observation_interval_s, heartbeat.clock)
+    log: DagsterLogManager
+    thread: FlowThread[ProgressT]
+    heartbeat: Heartbeat
+    interval_s: float
+    reporting: Reporting[ProgressT]
+    observer: Observer
 
     def supervise(self, *, events_per_run: int, stop_grace_s: float) -> None:
         self._attend()
-        self._thread.start()
         try:
+            self.thread.start()
             order = self._wait_for_an_end(events_per_run)
         except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-            self._log.info("terminated: the slice in hand is finished first")
+            self.log.info("terminated: the slice in hand is finished first")
             self._wind_down(stop_grace_s)
             self._log_failure()
             raise
         if order is None:
             raise self._failure() or Failure("the flow ended although nobody asked it to")
-        self._log.info(f"ending: {order.reason}")
+        self.log.info(f"ending: {order.reason}")
         stopped = self._wind_down(stop_grace_s)
         self._conclude(order, stopped=stopped, stop_grace_s=stop_grace_s)
 
     def _wait_for_an_end(self, events_per_run: int) -> Order | None:
         """Return why the flow is to be stopped, or None when it has ended by itself."""
-        while not self._thread.ended.wait(self._interval_s):
+        while not self.thread.ended.wait(self.interval_s):
             order = self._attend()
             if order is not None:
                 return order
-            if self._observer.events >= events_per_run:
-                return Order(reason=f"{self._observer.events} observations are enough for one run")
+            if self.observer.events >= events_per_run:
+                return Order(reason=f"{self.observer.events} observations are enough for one run")
         return None
 
     def _attend(self, *, last: bool = False) -> Order | None:
-        progress = self._thread.progress
+        progress = self.thread.progress
         if progress is None:
-            return self._heartbeat.beat()
-        self._observer.offer(self._reporting.observe(progress), last=last)
-        return self._heartbeat.beat(self._reporting.describe(progress))
+            return self.heartbeat.beat()
+        observe = self.observer.conclude if last else self.observer.offer
+        observe(self.reporting.work(progress), partial(self.reporting.observe, progress))
+        return self.heartbeat.beat(self.reporting.describe(progress))
 
     def _wind_down(self, stop_grace_s: float) -> bool:
         """Stop the flow and beat on until it has ended; return False where it did not in time."""
-        self._thread.stop.set()
-        deadline = self._heartbeat.clock() + stop_grace_s
-        while not self._thread.ended.wait(self._interval_s):
-            self._heartbeat.beat()
-            if self._heartbeat.clock() >= deadline:
-                self._log.error(f"the flow did not stop within {stop_grace_s:g} s and is left behind")
+        self.thread.stop.set()
+        deadline = self.heartbeat.clock() + stop_grace_s
+        while not self.thread.ended.wait(self.interval_s):
+            self.heartbeat.beat()
+            if self.heartbeat.clock() >= deadline:
+                self.log.error(f"the flow did not stop within {stop_grace_s:g} s and is left behind")
                 return False
         self._attend(last=True)
         return True
@@ -156,7 +164,7 @@ class _Supervisor(Generic[ProgressT]):
 
     def _failure(self) -> Exception | None:
         """Return what the flow raised; a panic of Bytewax is no Exception, and would end the process."""
-        failure = self._thread.failure
+        failure = self.thread.failure
         if failure is None or isinstance(failure, Exception):
             return failure
         wrapped = Failure(f"the flow broke down: {failure!r}")
@@ -164,5 +172,5 @@ class _Supervisor(Generic[ProgressT]):
         return wrapped
 
     def _log_failure(self) -> None:
-        if self._thread.failure is not None:
-            self._log.error(f"while it was stopped, the flow failed: {self._thread.failure}")
+        if self.thread.failure is not None:
+            self.log.error(f"while it was stopped, the flow failed: {self.thread.failure}")

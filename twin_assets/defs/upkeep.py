@@ -14,7 +14,8 @@ LONGEST_PAUSE_S = 300.0
 LAUNCH_FACTOR = 3
 
 WAITING = frozenset({Status.QUEUED, Status.NOT_STARTED, Status.STARTING})
-ACTIVE = WAITING | {Status.STARTED, Status.CANCELING}
+AT_WORK = frozenset({Status.STARTED, Status.CANCELING})
+ACTIVE = WAITING | AT_WORK
 
 
 @dataclass(frozen=True)
@@ -94,9 +95,9 @@ class Upkeep:
         return decision
 
     def _is_dead(self, run: RunView, now_s: float) -> str:
-        silent_s = now_s - run.sign_of_life_s
-        if run.status in {Status.STARTED, Status.CANCELING} and silent_s > self.limit_s:
-            return f"no sign of life for {silent_s:.0f} s: its process was killed or hangs"
+        silence = _silence(run, limit_s=self.limit_s, now_s=now_s)
+        if silence:
+            return silence
         waited_s = now_s - run.changed_s
         if run.status in {Status.STARTING, Status.NOT_STARTED} and waited_s > LAUNCH_FACTOR * self.limit_s:
             return f"did not start within {waited_s:.0f} s: its launch was lost"
@@ -130,6 +131,19 @@ class Upkeep:
         error = error_of(failures[0].run.run_id)
         rest_s = pause_s - waited_s
         decision.notes.append(f"{share}: waiting {rest_s:.0f} s after {count}: last error: {error}")
+
+
+def find_silent(runs: Sequence[RunView], *, limit_s: float, now_s: float) -> list[Finding]:
+    """Return the runs at work that gave no sign of life for longer than `limit_s`."""
+    reasons = ((run, _silence(run, limit_s=limit_s, now_s=now_s)) for run in runs)
+    return [Finding(run, reason) for run, reason in reasons if reason]
+
+
+def _silence(run: RunView, *, limit_s: float, now_s: float) -> str:
+    silent_s = now_s - run.sign_of_life_s
+    if run.status in AT_WORK and silent_s > limit_s:
+        return f"no sign of life for {silent_s:.0f} s: its process was killed or hangs"
+    return ""
 
 
 @dataclass(frozen=True)

@@ -8,35 +8,27 @@ from twin_assets.defs.checks import all_check_keys
 
 if TYPE_CHECKING:
     from twin_assets.operations.checks import CheckResult
-    from twin_assets.operations.twin import Twin
 
 
-def verify(context: OpExecutionContext, twin: "Twin") -> None:
-    """Evaluate every check and log the evaluations. Raises Failure where one failed or is missing."""
-    from twin_assets.operations.checks import evaluate_checks
-
-    results = evaluate_checks(twin)
+def verify(context: OpExecutionContext, results: "list[CheckResult]") -> None:
+    """Log every evaluation. Raises Failure naming each check that failed, or that nobody evaluated."""
     for result in results:
         # The annotation of log_event leaves out what its body accepts.
         context.log_event(_evaluation(result))  # type: ignore[arg-type]
-    conclude(results)
-
-
-def conclude(results: "list[CheckResult]") -> None:
-    """Raise Failure naming every check that failed, or that nobody evaluated."""
     failed = sorted(f"{result.asset} {result.check}" for result in results if not result.passed)
-    evaluated = {(result.asset, result.check) for result in results}
-    missing = sorted(
-        f"{key.asset_key.to_user_string()} {key.name}"
-        for key in all_check_keys
-        if (key.asset_key.to_user_string(), key.name) not in evaluated
-    )
+    missing = _missing(results)
     if missing:
         raise Failure(f"not evaluated: {', '.join(missing)}", metadata={"failed": failed, "missing": missing})
     if failed:
         raise Failure(
             f"{len(failed)} of {len(results)} checks failed: {', '.join(failed)}", metadata={"failed": failed}
         )
+
+
+def _missing(results: "list[CheckResult]") -> list[str]:
+    evaluated = {f"{result.asset} {result.check}" for result in results}
+    expected = {f"{key.asset_key.to_user_string()} {key.name}" for key in all_check_keys}
+    return sorted(expected - evaluated)
 
 
 def _evaluation(result: "CheckResult") -> AssetCheckEvaluation:

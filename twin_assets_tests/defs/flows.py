@@ -12,6 +12,7 @@ from twin_assets.settings import Settings
 
 WATCHED = AssetKey(["rabbitmq", "changes"])
 REPORTING: Reporting[int] = Reporting(
+    work=lambda documents: documents,
     observe=lambda documents: {WATCHED: {"documents": documents, "lag_s": documents / 10}},
     describe=lambda documents: f"{documents} documents",
 )
@@ -58,6 +59,7 @@ def supervising_job(
             settings=settings or quick_settings(),
             reporting=REPORTING,
             heartbeat=heartbeat(context.instance, context.run_id) if heartbeat else None,
+            quiet_s=0,
             events_per_run=events_per_run,
             stop_grace_s=stop_grace_s,
         )
