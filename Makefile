@@ -1,0 +1,60 @@
+# Every target does its own set-up first; `make help` explains them all.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+BIN := .venv/bin
+SETUP := .venv/.setup-done
+ARGS ?=
+
+$(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
+	@sh scripts/setup.sh
+	@touch $@
+
+.PHONY: help setup demo test check bench up down dev clean \
+	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
+
+help: ## Explain all targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-24s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(SETUP) ## Make .venv and fetch the servers' programs (idempotent; PYTHON=... chooses the Python)
+
+demo: $(SETUP) ## Show the whole job on demo documents; Ctrl-C stops it, ARGS=--exit ends by itself
+	@$(BIN)/twin demo $(ARGS)
+
+test: $(SETUP) ## Run every test, on real servers, with the coverage floor (ARGS="-k ..." chooses)
+	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+
+check: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's own validation
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/dagster definitions validate -w workspace.yaml
+
+bench: $(SETUP) ## Measure throughput and latency, and print a table
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+up: $(SETUP) ## Start MongoDB, RabbitMQ and Qdrant on loopback
+	@$(BIN)/twin up
+
+dev: $(SETUP) ## Start the servers and Dagster (UI on 127.0.0.1:3000) until Ctrl-C
+	@$(BIN)/twin dev
+
+down: $(SETUP) ## Stop Dagster and the servers; the data stays
+	@$(BIN)/twin down
+
+clean: ## Stop everything, then delete all local data (.twin) and caches; .venv stays
+	@if [ -x $(BIN)/twin ]; then $(BIN)/twin down; fi
+	@rm -rf .twin .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage*
+
+local-start-infra: up ## The seed article's name for: make up
+
+local-start-cdc: $(SETUP) ## The seed article's name for: twin capture (MongoDB to RabbitMQ, in the foreground)
+	@$(BIN)/twin capture
+
+local-bytewax: $(SETUP) ## The seed article's name for: twin stream (RabbitMQ to Qdrant, in the foreground)
+	@$(BIN)/twin stream
+
+local-insert-data-mongo: $(SETUP) ## The seed article's name for: ingest the samples, the docs and this repository
+	@$(BIN)/twin ingest posts samples/posts.jsonl
+	@$(BIN)/twin ingest articles $(wildcard *.md docs)
+	@$(BIN)/twin ingest repository .
