@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import trafilatura
@@ -32,18 +32,20 @@ class ArticleError(Exception):
 
 @dataclass(frozen=True)
 class Article:
-    """A text and what is known of it; `fields` go into the document's content beside title and text."""
+    """A text and what is known of it; `date` is a time in UTC, or what the author wrote."""
 
     text: str
     title: str | None = None
     link: str | None = None
     author: str | None = None
     platform: str | None = None
-    fields: dict[str, Any] = field(default_factory=dict)
+    subtitle: str | None = None
+    date: Any = None
 
-    def content(self, name: str) -> dict[str, Any]:
+    def content(self, name: str) -> dict[str, str]:
         """Return the document's content; `name` stands in for a title."""
-        return {"title": self.title or name, **self.fields, "content": self.text}
+        parts = {"title": self.title or name, "subtitle": self.subtitle, "content": self.text}
+        return {part: text for part, text in parts.items() if text}
 
 
 def read_markdown(text: str) -> Article:
@@ -54,16 +56,14 @@ def read_markdown(text: str) -> Article:
     if found is None or matter is None:
         return Article(text=text.strip(), title=_heading(text))
     body = text[found.end() :]
-    summary = _first(matter, SUMMARIES)
-    date = matter.get("date")
-    fields = {"subtitle": summary} | ({"date": as_time(date)} if date is not None else {})
     return Article(
         text=body.strip(),
         title=_first(matter, ("title",)) or _heading(body),
         link=_first(matter, LINKS),
         author=_first(matter, AUTHORS),
         platform=_first(matter, ("platform",)),
-        fields={name: value for name, value in fields.items() if value is not None},
+        subtitle=_first(matter, SUMMARIES),
+        date=as_time(matter.get("date")),
     )
 
 
@@ -77,13 +77,13 @@ def read_html(text: str) -> Article:
     page = trafilatura.bare_extraction(text, include_comments=False, with_metadata=True)
     if page is None or isinstance(page, dict):
         return Article(text="")
-    fields = {"subtitle": page.description, "date": as_time(page.date)}
     return Article(
         text=page.text or "",
         title=page.title or None,
         link=page.url or None,
         author=page.author or None,
-        fields={name: value for name, value in fields.items() if value},
+        subtitle=page.description or None,
+        date=as_time(page.date),
     )
 
 

@@ -124,7 +124,7 @@ def _one_file(path: Path) -> Iterator[TreeFile | Item]:
 def _article(file: TreeFile, identity: str, author_id: str, platform: str) -> Iterator[Item]:
     reader = READERS.get(file.path.suffix.lower())
     if reader is None:
-        yield Skipped(f"no Markdown, HTML or text ({file.path.suffix or 'no ending'})", file.name)
+        yield Skipped("no Markdown, HTML or text", file.name)
         return
     try:
         raw = file.path.read_bytes()
@@ -153,4 +153,5 @@ def _article(file: TreeFile, identity: str, author_id: str, platform: str) -> It
         "content": article.content(file.path.stem),
         "author_id": article.author or author_id,
     }
-    yield Taken(document, file.name)
+    dated = {"date": article.date} if article.date else {}
+    yield Taken(document | dated, file.name)

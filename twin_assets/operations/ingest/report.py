@@ -132,7 +132,7 @@ class IngestProgress:
 
     read: int
     written: int
-    current: str
+    where: str
 
 
 ProgressCallback = Callable[[IngestProgress], None]

@@ -8,7 +8,7 @@ is left over.
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -84,24 +84,30 @@ def read_repository(
     name: str,
     owner_id: str = DEFAULT_PERSON,
     link: str | None = None,
+    title: str | None = None,
+    leave_out: Collection[str] = (),
     max_file_bytes: int = MAX_FILE_BYTES,
     max_document_bytes: int = MAX_DOCUMENT_BYTES,
 ) -> Iterator[Item]:
-    """Yield what was left out, then the documents, one in memory at a time; `name` is the `_id`."""
+    """Yield what was left out, then the documents, one in memory at a time; `name` is the `_id`.
+
+    `title` is the folder's name where it is not given; `leave_out` names top-level files and folders.
+    """
     if not is_there(root):
         yield Gone(str(root))
         return
     if not root.is_dir():
         yield Refused(str(root), "a repository is a folder, not a file")
         return
-    files = yield from _measured_files(root, max_file_bytes, max_document_bytes - ENVELOPE_BYTES)
-    parts = list(pack({path: cost for path, (_, cost) in files.items()}, max_document_bytes - ENVELOPE_BYTES))
+    limit = max_document_bytes - ENVELOPE_BYTES
+    files = yield from _measured_files(root, leave_out, max_file_bytes, limit)
+    parts = list(pack({path: cost for path, (_, cost) in files.items()}, limit))
     if len(parts) > 1:
         yield Noted(_split_note(root, [folder for folder, _ in parts]))
     common = {"link": link or repository_link(root), "owner_id": owner_id}
     for folder, paths in parts:
         content = {path: text for path in paths if (text := _text(files[path][0])) is not None}
-        label = f"{root.name}/{folder}" if folder else root.name
+        label = "/".join(filter(None, (title or root.name, folder)))
         part_id = document_id(f"{name}#{folder}") if folder else name
         yield Taken({"_id": part_id, "name": label, **common, "content": content}, label)
     if not parts:
@@ -131,11 +137,14 @@ def _public_url(url: str) -> str:
 
 
 def _measured_files(
-    root: Path, max_file_bytes: int, limit: int
+    root: Path, leave_out: Collection[str], max_file_bytes: int, limit: int
 ) -> Generator[Item, None, dict[str, tuple[TreeFile, int]]]:
     """Yield what is left out; return the text files by name, each with the bytes that it takes in BSON."""
     files: dict[str, tuple[TreeFile, int]] = {}
     for found in walk(root, max_file_bytes=max_file_bytes):
+        name = found.name if isinstance(found, TreeFile) else found.where
+        if name.partition("/")[0] in leave_out:
+            continue
         if not isinstance(found, TreeFile):
             yield found
             continue

@@ -141,9 +141,9 @@ class _Run:
         else:
             self._seen.add(document_id)
 
-    def _tell(self, current: str) -> None:
+    def _tell(self, where: str) -> None:
         if self._progress is not None:
-            self._progress(IngestProgress(read=self._read, written=self.report.taken, current=current))
+            self._progress(IngestProgress(read=self._read, written=self.report.taken, where=where))
 
 
 def _checked(data_type: DataType, document: dict[str, Any]) -> StorableDocument:

@@ -42,10 +42,10 @@ def test_front_matter_fills_the_fields(tmp_path: Path) -> None:
         "content": {
             "title": "Slow lanes",
             "subtitle": "In short.",
-            "date": datetime(2026, 2, 3, tzinfo=UTC),
             "content": "Text.",
         },
         "author_id": "author-2",
+        "date": datetime(2026, 2, 3, tzinfo=UTC),
     }
 
 
@@ -116,7 +116,7 @@ def test_html_is_read_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
         (b"<", "a.html", Skipped("no text", "a.html")),
         (b"%PDF\0\0", "a.txt", Skipped("binary", "a.txt")),
         (b"\xff\x01\x02", "a.txt", Skipped("binary", "a.txt")),
-        (b"x", "a.docx", Skipped("no Markdown, HTML or text (.docx)", "a.docx")),
+        (b"x", "a.docx", Skipped("no Markdown, HTML or text", "a.docx")),
     ],
 )
 def test_what_holds_no_text_is_skipped_with_its_reason(
