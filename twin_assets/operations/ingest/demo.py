@@ -42,12 +42,15 @@ FIRST_SYNC_CHUNKS = 3500
 
 @dataclass(frozen=True)
 class DemoReport:
-    """What the demo ingested; `chunks` is an estimate for the default settings."""
+    """What the demo ingested, one report per type; `chunks` is an estimate for the default settings."""
 
     posts: IngestReport
     articles: IngestReport
     repositories: IngestReport
     chunks: int
+
+    def __iter__(self) -> Iterator[IngestReport]:
+        return iter((self.posts, self.articles, self.repositories))
 
 
 def ingest_demo(
