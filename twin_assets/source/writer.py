@@ -100,6 +100,11 @@ class DocumentWriter:
         outcome.refused.update(refused)
         return outcome
 
+    def remove(self, data_type: DataType, document_id: object) -> bool:
+        """Delete one document; return whether it was there."""
+        with translate_errors(self._client):
+            return self._database[data_type.value].delete_one({"_id": document_id}).deleted_count == 1
+
     def prune(self, data_type: DataType, source: str, keep: Collection[str]) -> int:
         """Delete the documents that `source` brought and that are not in `keep`; return how many."""
         collection = self._database[data_type.value]

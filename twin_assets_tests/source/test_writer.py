@@ -75,6 +75,13 @@ def test_prune_reaches_far_beyond_one_batch_and_keeps_the_rest(
     assert {document["_id"] for document in database.posts.find()} == {"7", "x"}
 
 
+@pytest.mark.servers
+def test_remove_tells_whether_the_document_was_there(writer: DocumentWriter) -> None:
+    writer.write(POSTS, [storable({"_id": "a"})])
+    assert writer.remove(POSTS, "a")
+    assert not writer.remove(POSTS, "a")
+
+
 def test_server_that_is_down_is_no_reason_to_refuse_a_document() -> None:
     with Client(f"mongodb://127.0.0.1:{free_port()}/", serverSelectionTimeoutMS=50) as nobody:
         writer = DocumentWriter(nobody, "none")
