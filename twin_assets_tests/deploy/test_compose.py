@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import re
+from importlib.metadata import entry_points
+
+import jsonschema
+import pytest
+
+from twin_assets.settings import load_settings
+from twin_assets_tests.deploy.files import (
+    ROOT,
+    VARIABLE,
+    interpolate,
+    read_dotenv_example,
+    read_yaml,
+    schema,
+    shared_settings,
+)
+
+COMPOSE = read_yaml("docker-compose.yaml")
+SERVICES = COMPOSE["services"]
+TEXT = (ROOT / "docker-compose.yaml").read_text()
+FILLED_IN = {name: value or "5ecret" for name, value in read_dotenv_example().items()}
+ONE_SHOT = {"mongo-init"}
+OUR_IMAGE = {"code", "webserver", "daemon"}
+
+
+def test_it_is_valid_by_the_compose_specification() -> None:
+    jsonschema.validate(COMPOSE, schema("compose-spec"))
+
+
+def test_the_schema_rejects_a_misspelled_key() -> None:
+    wrong = {"services": {"mongo": {"image": "mongo:7.0", "restrat": "always"}}}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(wrong, schema("compose-spec"))
+
+
+def test_the_parts_that_the_system_needs_are_there() -> None:
+    assert set(SERVICES) == {"mongo", "mongo-init", "rabbitmq", "qdrant", "postgres"} | OUR_IMAGE
+
+
+def test_every_published_port_is_on_loopback() -> None:
+    ports = [port for service in SERVICES.values() for port in service.get("ports", [])]
+    assert ports
+    assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - OUR_IMAGE))
+def test_every_image_has_a_version(name: str) -> None:
+    assert re.fullmatch(r"[\w/-]+:v?\d+(\.\d+)*", SERVICES[name]["image"])
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES.keys() - ONE_SHOT))
+def test_every_lasting_service_restarts_and_shows_its_health(name: str) -> None:
+    assert SERVICES[name]["restart"] == "unless-stopped"
+    # The code location runs the image's own command, so the image's own health check asks it.
+    assert "healthcheck" in SERVICES[name] or (name == "code" and "command" not in SERVICES[name])
+
+
+def test_no_password_stands_in_the_file_and_every_one_is_required() -> None:
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASS|_KEY$", name):
+                assert VARIABLE.fullmatch(value), name
+                assert VARIABLE.fullmatch(value)["kind"] == "?", name
+    assert not re.search(r"://\w+:(?!\$\{)[^@\s]+@", TEXT)
+
+
+def test_the_example_names_every_variable_and_gives_no_password() -> None:
+    wanted = {hit["name"] for hit in VARIABLE.finditer(TEXT)} - shared_settings()
+    example = read_dotenv_example()
+    assert wanted - {"BASE_DIGEST", "TWIN_IMAGE"} <= example.keys()
+    required = {hit["name"] for hit in VARIABLE.finditer(TEXT) if hit["kind"] == "?"}
+    assert {name: example[name] for name in required} == dict.fromkeys(required, "")
+
+
+def test_what_the_example_names_is_a_setting_or_used_here() -> None:
+    used = {hit["name"] for hit in VARIABLE.finditer(TEXT)}
+    assert read_dotenv_example().keys() <= used
+
+
+def test_a_missing_password_is_an_error() -> None:
+    with pytest.raises(KeyError, match="POSTGRES_PASSWORD"):
+        interpolate(SERVICES, FILLED_IN | {"POSTGRES_PASSWORD": ""})
+
+
+@pytest.mark.parametrize("name", ["code", "daemon"])
+def test_every_shared_setting_reaches_the_code_and_the_daemon(name: str) -> None:
+    given = {key for key in SERVICES[name]["environment"] if key.startswith("TWIN_")}
+    assert given == shared_settings()
+
+
+def test_the_settings_of_the_containers_are_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in interpolate(SERVICES["code"]["environment"], FILLED_IN).items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings(_env_file=None)
+    assert settings.require_url("mongodb_url") == (
+        "mongodb://twin:5ecret@mongo:27017/?replicaSet=rs0&authSource=admin"
+    )
+    assert settings.require_url("rabbitmq_url") == "amqp://twin:5ecret@rabbitmq:5672/%2F"
+    assert settings.require_url("qdrant_url") == "http://qdrant:6333"
+    assert settings.code_model is None
+
+
+def test_every_mounted_file_and_volume_exists() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                assert (ROOT / source).is_file(), source
+            elif source != "/var/run/docker.sock":
+                assert source in COMPOSE["volumes"]
+
+
+def test_the_data_of_every_server_is_on_a_volume() -> None:
+    kept = {
+        name: "\n".join(SERVICES[name]["volumes"]) for name in ("mongo", "rabbitmq", "qdrant", "postgres")
+    }
+    assert "mongo-data:/data/db" in kept["mongo"]
+    assert "rabbitmq-data:/var/lib/rabbitmq" in kept["rabbitmq"]
+    assert "qdrant-data:/qdrant/storage" in kept["qdrant"]
+    assert "postgres-data:/var/lib/postgresql/data" in kept["postgres"]
+
+
+def test_every_dependency_is_a_service_and_waits_for_its_health() -> None:
+    for service in SERVICES.values():
+        for name, wait in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if name in ONE_SHOT else "service_healthy"
+            assert wait["condition"] == expected
+
+
+@pytest.mark.parametrize("name", sorted(OUR_IMAGE))
+def test_our_containers_have_few_rights(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert "user" not in service
+
+
+def test_every_command_of_ours_is_installed() -> None:
+    installed = {script.name for script in entry_points(group="console_scripts")}
+    commands = [SERVICES[name]["command"][0] for name in ("webserver", "daemon")]
+    assert set(commands) <= installed
+
+
+def test_only_who_starts_and_stops_runs_may_use_dockers_socket() -> None:
+    owners = {name for name, service in SERVICES.items() if "docker.sock" in str(service.get("volumes"))}
+    assert owners == {"webserver", "daemon"}
+
+
+def test_the_broker_keeps_a_channel_for_a_day_as_in_the_local_stack() -> None:
+    local = "\n".join(path.read_text() for path in (ROOT / "twin_assets/stack").glob("*.py"))
+    setting = "consumer_timeout = 86400000"
+    assert setting in (ROOT / "deploy/compose/rabbitmq.conf").read_text()
+    assert setting in local

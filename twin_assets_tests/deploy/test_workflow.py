@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import re
+
+import jsonschema
+import pytest
+
+from twin_assets_tests.deploy.files import ROOT, read_yaml, schema
+
+WORKFLOW = read_yaml(".github/workflows/ci.yml")
+STEPS = [step for job in WORKFLOW["jobs"].values() for step in job["steps"]]
+
+
+def test_it_is_valid_by_githubs_schema() -> None:
+    # YAML 1.1 reads the key `on` as true.
+    jsonschema.validate(
+        {"on" if key is True else key: part for key, part in WORKFLOW.items()}, schema("github-workflows")
+    )
+
+
+def test_it_calls_the_make_targets_that_a_person_calls() -> None:
+    targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+    commands = [step["run"] for step in STEPS if "run" in step]
+    made = {command.removeprefix("make ") for command in commands if command.startswith("make ")}
+    assert {"check", "test"} <= made <= targets
+    assert all(command.startswith(("make ", "docker build ")) for command in commands)
+
+
+def test_every_action_has_a_major_version() -> None:
+    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in STEPS if "uses" in step)
+
+
+def test_it_may_read_and_nothing_else() -> None:
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+@pytest.mark.parametrize("job", sorted(WORKFLOW["jobs"]))
+def test_every_job_ends(job: str) -> None:
+    assert WORKFLOW["jobs"][job]["timeout-minutes"] <= 60
+
+
+def test_a_newer_push_replaces_the_older_run() -> None:
+    assert WORKFLOW["concurrency"]["cancel-in-progress"] is True
+
+
+def test_it_pushes_no_image() -> None:
+    assert "push" not in " ".join(step.get("run", "") for step in STEPS)
