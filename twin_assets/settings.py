@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     qdrant_api_key: SecretStr | None = None
     qdrant_timeout_s: int = Field(default=30, ge=1)
 
+    # Where `twin status` asks for the long runs; unset, the local stack's own.
+    dagster_url: str | None = None
+
     text_model: str = "all-MiniLM-L6-v2"
     text_instruction: str = "Represent the text for retrieval"
     code_model: str | None = None

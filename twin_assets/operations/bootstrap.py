@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 from twin_assets.models.base import DataType, Snapshot
-from twin_assets.models.change import Change
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.operations.republish import Republisher
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
 
 log = logging.getLogger(__name__)
 
 
-def ensure_generations(twin: Twin) -> list[Generation]:
+def ensure_generations(twin: Twin, *, stop: threading.Event) -> list[Generation]:
     """Create what is missing, live and empty; the stream fills it. Returns the generations created.
 
     Where capture has passed its first snapshot already, every id of the type is published again, so that
@@ -26,19 +27,9 @@ def ensure_generations(twin: Twin) -> list[Generation]:
         if (generation := _ensure(twin, snapshot, data_type)) is not None
     ]
     if created and twin.meta.load_position() is not None:
-        for data_type in {generation.type for generation in created}:
-            publish_all(twin, data_type)
+        republisher = Republisher(twin, stop=stop, published=lambda _changes, _letters: None)
+        republisher.publish_all({generation.type for generation in created}, twin.source.now())
     return created
-
-
-def publish_all(twin: Twin, data_type: DataType, *, force: bool = False) -> int:
-    """Publish a change for every document of a type; returns how many."""
-    published = 0
-    for entries in twin.source.entries(data_type):
-        revision = twin.source.now()
-        changes = [Change(type=data_type, entry=entry, revision=revision, force=force) for entry in entries]
-        published += twin.publisher.publish(changes)
-    return published
 
 
 def recipe_warnings(twin: Twin) -> list[str]:

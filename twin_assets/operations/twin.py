@@ -14,6 +14,7 @@ from twin_assets.settings import Settings
 from twin_assets.source.client import connect
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
+from twin_assets.source.writer import DocumentWriter
 from twin_assets.store.generations import GenerationCollections
 from twin_assets.store.point_store import PointStore
 
@@ -64,7 +65,12 @@ class Twin:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         """What could not be processed."""
-        return DeadLetters(self.settings.require_url("rabbitmq_url"))
+        return self._resources.enter_context(DeadLetters(self.settings.require_url("rabbitmq_url")))
+
+    @cached_property
+    def writer(self) -> DocumentWriter:
+        """The way into the source, for ingesting people's material."""
+        return DocumentWriter(self._mongo, self.settings.mongodb_database)
 
     @cached_property
     def _mongo(self):  # type: ignore[no-untyped-def] # the client's type stays behind the source's door

@@ -70,6 +70,13 @@ class PointStore:
             found[chunk.entry].append(chunk)
         return found
 
+    def chunk_texts(self, collection: str, entry: str) -> list[str]:
+        """Return the texts of a document's chunks, in their order."""
+        chosen = q.Filter(must=[filters.entries_in([entry])], must_not=[filters.HEAD])
+        records = self.scroll(collection, chosen, fields=["content", "chunk_index"])
+        payloads = sorted((record.payload or {} for record in records), key=lambda each: each["chunk_index"])
+        return [payload["content"] for payload in payloads]
+
     def revisions(self, collection: str, point_ids: Sequence[str]) -> dict[str, int]:
         """Return the revisions of the points that exist, by id."""
         found: dict[str, int] = {}
@@ -191,15 +198,7 @@ class PointStore:
         self, collection: str, vector: Sequence[float], *, limit: int, author_id: str | None = None
     ) -> list[q.ScoredPoint]:
         """Return the nearest chunks, best first; heads have no vector and never match."""
-        chosen = None
-        if author_id is not None:
-            author = q.MatchValue(value=author_id)
-            chosen = q.Filter(
-                should=[
-                    q.FieldCondition(key="author_id", match=author),
-                    q.FieldCondition(key="owner_id", match=author),
-                ]
-            )
+        chosen = None if author_id is None else filters.written_by(author_id)
         with translated(self.url, collection):
             return self.client.query_points(
                 collection, query=list(vector), query_filter=chosen, limit=limit, with_payload=True

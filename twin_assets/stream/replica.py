@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
+from bytewax.dataflow import Dataflow
 from bytewax.testing import run_main
 
 from twin_assets.broker.consumer import ChangeConsumer
@@ -27,6 +29,7 @@ from twin_assets.stream.steps import StreamProgress, StreamSteps
 
 BATCH_PER_QUEUE = 16
 FLUSH_S = 5.0
+BYTEWAX_WRAPPER = "(src/"
 REGISTRATION_LIMIT_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -44,14 +47,10 @@ def run_stream(
     A replica consumes the queues whose index is congruent to its own number.
     """
     patience = Patience(stop)
-    try:
+    with suppress(Stopped):
         _prepare(twin, patience, stop=stop, is_first=replica == 0)
         processors = Processors(max_chunks=twin.settings.max_chunks)
         _consume(StepContext(twin, processors, patience, twin.publisher), replica, stop=stop, report=report)
-    except Exception as error:
-        # Bytewax wraps what a step raises, so a stop that interrupted a wait is found in the chain.
-        if not _is_stop(error):
-            raise
     log.info("the stream has stopped")
 
 
@@ -59,7 +58,7 @@ def _prepare(twin: Twin, patience: Patience, *, stop: threading.Event, is_first:
     settings = twin.settings
     patience(partial(twin.meta.check_queues, settings.rabbitmq_queues))
     if is_first:
-        for generation in patience(partial(ensure_generations, twin)):
+        for generation in patience(partial(ensure_generations, twin, stop=stop)):
             log.info("created %s", generation.collection)
     else:
         _await_generations(twin, patience, stop=stop)
@@ -122,13 +121,16 @@ def _consume(
         intake = Intake(consumer, queues=queues, limit=BATCH_PER_QUEUE)
         steps = StreamSteps(context, intake, report=report)
         report(StreamProgress(steps.counts))
-        run_main(build_flow(ChangeSource(intake, stop=stop), steps))  # type: ignore[no-untyped-call] # bytewax
+        _run(build_flow(ChangeSource(intake, stop=stop), steps))
         consumer.flush(FLUSH_S)
 
 
-def _is_stop(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, Stopped):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+def _run(flow: Dataflow) -> None:
+    """Run a dataflow; raise what a step raised, without the wrapping that Bytewax gives it."""
+    try:
+        run_main(flow)  # type: ignore[no-untyped-call] # bytewax
+    except BaseException as error:  # noqa: BLE001 # raised again, unwrapped
+        inner: BaseException = error
+        while str(inner).startswith(BYTEWAX_WRAPPER) and inner.__cause__ is not None:
+            inner = inner.__cause__
+        raise inner from None

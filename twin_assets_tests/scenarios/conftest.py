@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from twin_assets.models.base import DataType, Snapshot
+from twin_assets.operations.capture import run_capture
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stream.replica import run_stream
@@ -89,19 +90,44 @@ def _running(flow: Callable[[Twin, threading.Event], None], settings: Settings) 
 
 
 @pytest.fixture
+def capturing(settings: Settings) -> Callable[..., Any]:
+    """A context manager that runs a capture, and raises what ended it."""
+
+    @contextmanager
+    def run() -> Iterator[threading.Event]:
+        with _running(lambda twin, stop: run_capture(twin, stop=stop, report=_ignore), settings) as stop:
+            yield stop
+
+    return run
+
+
+@pytest.fixture
+def in_step(twin: Twin) -> Callable[[], None]:
+    """Wait until everything that was committed so far has been applied."""
+
+    def wait() -> None:
+        target = twin.source.now()
+        queues = twin.settings.rabbitmq_queues
+        wait_until(
+            lambda: (twin.meta.watermark(queues) or 0) >= target, what="the watermark passes", limit_s=60
+        )
+
+    return wait
+
+
+@pytest.fixture
 def chunk_texts(twin: Twin) -> Callable[[DataType, str], list[str]]:
     """The texts of a document's chunks, in order, as readers see them."""
 
     def read(data_type: DataType, entry: str) -> list[str]:
         live = twin.live_generation(Snapshot.VECTOR, data_type)
-        if live is None:
-            return []
-        records = twin.store.scroll(live.collection)
-        mine = [record.payload for record in records if record.payload["entry"] == entry]
-        chunks = [payload for payload in mine if not payload.get("head")]
-        return [payload["content"] for payload in sorted(chunks, key=lambda each: each["chunk_index"])]
+        return twin.store.chunk_texts(live.collection, entry) if live else []
 
     return read
+
+
+def _ignore(_: object) -> None:
+    """Take a report."""
 
 
 def _empty(twin: Twin) -> None:
@@ -109,6 +135,3 @@ def _empty(twin: Twin) -> None:
         twin.store.client.delete_collection(alias)
     for name in twin.collections.names():
         twin.collections.drop(name)
-
-
-__all__ = ["wait_until"]
