@@ -93,11 +93,12 @@ class DocumentSource:
         return read_id_pages(self.client, self.database, data_type.value, page_size=batch_size, after=after)
 
     def absent(self, data_type: DataType, entries: Collection[str]) -> list[str]:
-        """Return those of the entries that have no document now."""
+        """Return those of the entries that have no document now, malformed ones left out."""
+        known = [entry for entry in entries if _is_reversible(entry)]
         with causal_session(self.client) as (session, _):
-            found = self._collection(data_type).find(_by_id(entries), {"_id": 1}, session=session)
+            found = self._collection(data_type).find(_by_id(known), {"_id": 1}, session=session)
             present = {_key_of(data_type, document["_id"]) for document in found}
-        return [entry for entry in entries if (data_type, entry) not in present]
+        return [entry for entry in known if (data_type, entry) not in present]
 
     def unsupported_ids(self, data_type: DataType) -> list[str]:
         """Return what the latest `scan` or `entries` of this type left out, described in one line each."""
@@ -123,6 +124,14 @@ class DocumentSource:
 
 def _by_id(entries: Collection[str]) -> Document:
     return {"_id": {"$in": [id_of(entry) for entry in entries]}}
+
+
+def _is_reversible(entry: str) -> bool:
+    try:
+        id_of(entry)
+    except UnsupportedId:
+        return False
+    return True
 
 
 def _key_of(data_type: DataType, value: object) -> tuple[DataType, str] | None:

@@ -153,6 +153,14 @@ def test_a_document_deleted_while_scanning_is_left_out(
     assert list(next(scan).documents) == [(DataType.POSTS, "int:3")]
 
 
+def test_absent_documents_are_told_from_present_ones(
+    database: Database[Document], source: DocumentSource
+) -> None:
+    database.posts.insert_many([post(1), post(2.0), post("1")])
+    entries = ["int:1", "int:2", "str:1", "str:2", "oid:malformed"]
+    assert source.absent(DataType.POSTS, entries) == ["int:2", "str:2"]
+
+
 def test_a_collection_that_is_not_there_is_empty(source: DocumentSource) -> None:
     assert source.count(DataType.REPOSITORIES) == 0
     assert list(source.scan(DataType.REPOSITORIES)) == []
