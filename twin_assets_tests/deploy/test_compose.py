@@ -129,6 +129,12 @@ def test_every_dependency_is_a_service_and_waits_for_its_health() -> None:
             assert wait["condition"] == expected
 
 
+def test_a_lasting_service_waits_for_each_one_shot_service() -> None:
+    # Else `docker compose up --wait` takes its good end for a failure.
+    waited_for = {name for service in SERVICES.values() for name in service.get("depends_on", {})}
+    assert waited_for >= ONE_SHOT
+
+
 @pytest.mark.parametrize("name", sorted(OUR_IMAGE))
 def test_our_containers_have_few_rights(name: str) -> None:
     service = SERVICES[name]
