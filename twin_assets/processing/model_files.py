@@ -64,7 +64,9 @@ def describe_folder(name: str, folder: Path) -> ModelDescription:
             takes_instruction=config.get("model_type") == "t5" and "Dense" in modules,
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelUnavailable(name, f"{folder} is no sentence-transformers folder: {error!r}") from error
+        raise ModelUnavailable(
+            name, f"{folder} is no sentence-transformers folder: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _bundled_folder() -> Path:

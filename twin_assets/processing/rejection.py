@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,9 +10,16 @@ from pydantic import ValidationError
 
 from twin_assets.errors import DocumentRejected
 
-# re.error, UnicodeError and ValidationError derive from these; MemoryError, OSError and RuntimeError are no
-# fault of the document's. NotImplementedError is not caught either: it is ours.
-DOCUMENT_FAULTS = (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, RecursionError)
+# UnicodeError and pydantic's errors derive from these. MemoryError, OSError, RuntimeError: the machine's fault.
+DOCUMENT_FAULTS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    RecursionError,
+    re.error,
+)
 MAX_NAME_LENGTH = 80
 
 

@@ -47,13 +47,15 @@ class Splitter:
             raise ValueError("the instruction is longer than what the model reads")
 
     def split(self, text: str, *, language: str | None = None, is_code: bool = False) -> Iterator[Span]:
-        """Yield the slices in order. White space at their ends is left out, a code's indentation is kept."""
+        """Yield the slices by rising end, white space at their ends left out; code keeps its indentation."""
+        covered = 0
         spans = self._by_characters(text, language)
         for batch in _batches(spans, COUNTED_AT_ONCE):
             for start, end in self._capped(text, batch):
                 first, last = trimmed(text, start, end, keep_indent=is_code)
-                if first < last:
+                if first < last and last > covered:
                     yield first, last
+                    covered = last
 
     def _by_characters(self, text: str, language: str | None) -> Iterator[Span]:
         if len(text) <= self.chunk_size:
