@@ -60,6 +60,11 @@ class DagsterApi:
         """Return the status of each run that is not over, by run id."""
         return {run["runId"]: run["status"] for run in self._ask(ACTIVE_RUNS)["runsOrError"]["results"]}
 
+    def latest_runs(self, job: str) -> list[dict[str, Any]]:
+        """Return a job's latest runs, newest first: runId, status, startTime, endTime (s), tags."""
+        runs = self._ask(LATEST_RUNS, job=job)["runsOrError"].get("results", [])
+        return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in runs]
+
     def launch(self, job: str) -> str:
         """Launch a job with its default configuration and return the run's id."""
         location = self._ask(SENSORS)["repositoriesOrError"]["nodes"][0]

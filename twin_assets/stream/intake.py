@@ -6,13 +6,16 @@ when a connection was lost. Alone in the flow, its guilt can be counted.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
 from twin_assets.broker.consumer import Delivery
 from twin_assets.models.change import Change
 
 SUSPECT_ATTEMPTS = 3
+ROUND_S = 1.0
+LARGEST_SHARE = 64
 
 
 class Inbox(Protocol):
@@ -25,13 +28,41 @@ class Inbox(Protocol):
     def acknowledge(self, deliveries: Collection[Delivery]) -> None: ...
 
 
+class Pace:
+    """How many deliveries of each queue make a round of about a second.
+
+    Small rounds show results soon and lose little in a crash; large ones save requests. Only the work
+    itself tells which is which, since a document has one chunk or ten thousand.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._began: float | None = None
+        self.share = 1
+
+    def begin(self) -> None:
+        """Note that a round begins, unless one is under way."""
+        if self._began is None:
+            self._began = self._clock()
+
+    def end(self) -> None:
+        """Double the share after a quick round, halve it after a slow one."""
+        if self._began is None:
+            return
+        seconds, self._began = self._clock() - self._began, None
+        if seconds < ROUND_S / 2:
+            self.share = min(LARGEST_SHARE, self.share * 2)
+        elif seconds > ROUND_S * 2:
+            self.share = max(1, self.share // 2)
+
+
 class Intake:
     """Shared by all partitions of one flow, in one thread. At least once, in order per queue."""
 
-    def __init__(self, inbox: Inbox, *, queues: Sequence[int], limit: int) -> None:
+    def __init__(self, inbox: Inbox, *, queues: Sequence[int], pace: Pace | None = None) -> None:
         self.queues = list(queues)
         self._inbox = inbox
-        self._limit = limit
+        self._pace = pace or Pace()
         self._held: dict[int, list[Delivery]] = {queue: [] for queue in queues}
         self._suspect: Delivery | None = None
         self._in_flow = 0
@@ -40,12 +71,14 @@ class Intake:
         """Return the next deliveries of a queue: up to a limit of trusted ones, or a suspect alone."""
         if self._suspect is not None:
             return self._take_suspect(queue)
-        found = self._held[queue] or self._inbox.poll(queue, self._limit)
+        found = self._held[queue] or self._inbox.poll(queue, self._pace.share)
         trusted = next((at for at, delivery in enumerate(found) if is_suspect(delivery)), len(found))
         self._held[queue] = found[trusted:]
         if trusted == 0 and found:
             self._suspect = found[0]
             return self._take_suspect(queue)
+        if trusted:
+            self._pace.begin()
         self._in_flow += trusted
         return found[:trusted]
 
@@ -53,6 +86,8 @@ class Intake:
         """Acknowledge what has been written."""
         self._inbox.acknowledge(deliveries)
         self._in_flow -= len(deliveries)
+        if self._in_flow == 0:
+            self._pace.end()
         if self._suspect in deliveries:
             self._suspect = None
 

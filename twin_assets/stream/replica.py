@@ -27,7 +27,6 @@ from twin_assets.stream.intake import Intake
 from twin_assets.stream.source import ChangeSource
 from twin_assets.stream.steps import StreamProgress, StreamSteps
 
-BATCH_PER_QUEUE = 16
 FLUSH_S = 5.0
 BYTEWAX_WRAPPER = "(src/"
 REGISTRATION_LIMIT_S = 60.0
@@ -118,7 +117,7 @@ def _consume(
         url, queues=settings.rabbitmq_queues, indexes=queues, prefetch=settings.rabbitmq_prefetch
     )
     with consumer:
-        intake = Intake(consumer, queues=queues, limit=BATCH_PER_QUEUE)
+        intake = Intake(consumer, queues=queues)
         steps = StreamSteps(context, intake, report=report)
         report(StreamProgress(steps.counts))
         _run(build_flow(ChangeSource(intake, stop=stop), steps))
