@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from twin_assets.errors import DocumentRejected
 
-# UnicodeError and pydantic's errors derive from these. MemoryError, OSError, RuntimeError: the machine's fault.
+# UnicodeError and pydantic's errors derive from these; MemoryError, OSError, RuntimeError are the machine's.
 DOCUMENT_FAULTS = (
     ValueError,
     TypeError,
