@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twin_assets.cli.console import progress_bar, say, say_json, say_table
+from twin_assets.cli.console import errors, progress_bar, say, say_json, say_table
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.models.base import DataType, Snapshot
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 PREVIEW = 160
+SEARCH_FIELDS = {"id", "type", "score", "content", "link", "author_id"}
 
 
 class Which(StrEnum):
@@ -65,19 +66,33 @@ def say_status(found: dict[str, Any]) -> None:
     say_table(["lag (s)", "queued", "dead letters"], summary)
 
 
-def check(as_json: Json = False) -> None:
+def check(
+    as_json: Json = False,
+    repair: Annotated[bool, typer.Option("--repair", help="have what differs processed again")] = False,
+) -> None:
     """Compare every collection with MongoDB; exit code 1 when a check fails."""
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
     with open_twin(load_settings()) as twin:
         results = evaluate(twin)
-    if as_json:
-        say_json([vars_of(result) for result in results])
-    else:
-        say_checks(results)
+        if as_json:
+            say_json([vars_of(result) for result in results])
+        else:
+            say_checks(results)
+        if repair:
+            errors.print(f"repair: {_repair(twin)} documents are on their way; check again in a moment")
     if not all(result.passed for result in results):
         raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _repair(twin: Twin) -> int:
+    from twin_assets.models.generation import GenerationStatus
+    from twin_assets.operations.audit import audit
+    from twin_assets.operations.repair import repair
+
+    live = [found for found in twin.meta.generations() if found.status is GenerationStatus.LIVE]
+    return repair(twin, *(audit(twin, generation, with_vectors=True) for generation in live))
 
 
 def evaluate(twin: Twin) -> list[CheckResult]:
@@ -90,7 +105,7 @@ def evaluate(twin: Twin) -> list[CheckResult]:
         for data_type in DataType:
             for snapshot in Snapshot:
                 bar.update(task, note=f"{snapshot.value}_{data_type.value}")
-                results += evaluate_checks(twin, snapshot, data_type)
+                results += evaluate_checks(twin, [(snapshot, data_type)])
                 bar.advance(task)
     return results
 
@@ -167,21 +182,10 @@ def search(
     from twin_assets.operations.features import FeatureStore
 
     with FeatureStore() as features:
-        hits = features.search(text, types=tuple(types or DataType), limit=limit)
-    rows = [
-        {
-            "id": hit.id,
-            "type": hit.type,
-            "score": hit.score,
-            "content": hit.content,
-            "link": hit.link,
-            "author_id": hit.author_id,
-        }
-        for hit in hits
-    ]
+        hits = features.search(text, types=types or None, limit=limit)
     if as_json:
-        say_json(rows)
+        say_json([hit.model_dump(mode="json", include=SEARCH_FIELDS) for hit in hits])
         return
-    for row in rows:
-        say(f"{row['score']:.3f} {row['type']} {row['id']} {row['link'] or ''}")
-        say(f"      {' '.join(row['content'].split())[:PREVIEW]}")
+    for hit in hits:
+        say(f"{hit.score:.3f} {hit.type.value} {hit.id} {hit.link or ''}")
+        say(f"      {' '.join(hit.content.split())[:PREVIEW]}")

@@ -16,7 +16,7 @@ LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name lo
 ACTIVE_RUNS = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]})
   { ... on Runs { results { runId status } } } }"""
 LATEST_RUNS = """query ($job: String!) { runsOrError(filter: {pipelineName: $job}, limit: 8)
-  { ... on Runs { results { runId status startTime endTime tags { key value } } } } }"""
+  { ... on Runs { results { runId status creationTime startTime endTime tags { key value } } } } }"""
 RUN_STATUS = """query ($run: ID!) { runOrError(runId: $run) { ... on Run { status } } }"""
 LAUNCH_JOB = """mutation ($job: ExecutionParams!) { launchRun(executionParams: $job) { __typename
   ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }"""
@@ -61,7 +61,7 @@ class DagsterApi:
         return {run["runId"]: run["status"] for run in self._ask(ACTIVE_RUNS)["runsOrError"]["results"]}
 
     def latest_runs(self, job: str) -> list[dict[str, Any]]:
-        """Return a job's latest runs, newest first: runId, status, startTime, endTime (s), tags."""
+        """Return a job's latest runs, newest first: runId, status, its times (s), tags."""
         runs = self._ask(LATEST_RUNS, job=job)["runsOrError"].get("results", [])
         return [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in runs]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.testing import run_main
 
 from twin_assets.stream.sink import FeatureSink
 from twin_assets.stream.source import ChangeSource
@@ -22,3 +24,14 @@ def build_flow(source: ChangeSource, steps: StreamSteps) -> Dataflow:
     embedded = op.flat_map_batch("embed", planned, steps.embed)
     op.output("write", embedded, FeatureSink(steps))
     return flow
+
+
+def run_flow(flow: Dataflow) -> None:
+    """Run a dataflow in this thread; raise what a step raised, without the layers that Bytewax adds."""
+    try:
+        run_main(flow)  # type: ignore[no-untyped-call] # bytewax publishes no hints
+    except BytewaxRuntimeError as error:
+        inner: BaseException = error
+        while isinstance(inner, BytewaxRuntimeError) and inner.__cause__ is not None:
+            inner = inner.__cause__
+        raise inner from None

@@ -8,8 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from bytewax.dataflow import Dataflow
-from bytewax.testing import run_main
 
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.errors import ConfigurationError, ModelUnavailable
@@ -22,13 +20,12 @@ from twin_assets.operations.patience import Patience, Stopped
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.encoder import load_encoder
-from twin_assets.stream.flow import build_flow
+from twin_assets.stream.flow import build_flow, run_flow
 from twin_assets.stream.intake import Intake
 from twin_assets.stream.source import ChangeSource
 from twin_assets.stream.steps import StreamProgress, StreamSteps
 
 FLUSH_S = 5.0
-BYTEWAX_WRAPPER = "(src/"
 REGISTRATION_LIMIT_S = 60.0
 
 log = logging.getLogger(__name__)
@@ -96,6 +93,8 @@ def _load_models(twin: Twin, patience: Patience) -> None:
                 twin.meta.set_status, generation.collection, GenerationStatus.RETIRED, str(error)
             )
             patience(retire)
+            # It is fed no more, so it may not keep what will be deleted.
+            patience(partial(twin.collections.drop, generation.collection))
             log.warning("%s is fed no more: %s", generation.collection, error)
 
 
@@ -120,16 +119,5 @@ def _consume(
         intake = Intake(consumer, queues=queues)
         steps = StreamSteps(context, intake, report=report)
         report(StreamProgress(steps.counts))
-        _run(build_flow(ChangeSource(intake, stop=stop), steps))
+        run_flow(build_flow(ChangeSource(intake, stop=stop), steps))
         consumer.flush(FLUSH_S)
-
-
-def _run(flow: Dataflow) -> None:
-    """Run a dataflow; raise what a step raised, without the wrapping that Bytewax gives it."""
-    try:
-        run_main(flow)  # type: ignore[no-untyped-call] # bytewax
-    except BaseException as error:  # noqa: BLE001 # raised again, unwrapped
-        inner: BaseException = error
-        while str(inner).startswith(BYTEWAX_WRAPPER) and inner.__cause__ is not None:
-            inner = inner.__cause__
-        raise inner from None

@@ -1,0 +1,44 @@
+"""Measures the whole system on this machine: `make bench`, or `python -m benchmarks --documents 40`.
+
+Everything is measured in one run, on servers and a Dagster of its own; the figures that compare are ratios
+within that run. Prints a table and keeps benchmarks/results/<time>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+from benchmarks.latency import measure_latency
+from benchmarks.readiness import measure_memory, measure_readiness
+from benchmarks.report import Figures, keep, show
+from benchmarks.throughput import measure_throughput
+from benchmarks.world import running_world
+
+
+def main() -> None:
+    arguments = _arguments()
+    # Whatever the shell says of a running twin must not reach this one.
+    for name in [name for name in os.environ if name.startswith("TWIN_")]:
+        del os.environ[name]
+    figures: Figures = {}
+    with tempfile.TemporaryDirectory(prefix="twin-bench-") as folder, running_world(Path(folder)) as world:
+        figures |= measure_readiness(world)
+        figures |= measure_throughput(world, documents=arguments.documents)
+        figures |= measure_latency(world, changes=arguments.changes)
+        figures |= measure_memory(world)
+    show(figures)
+    print(f"kept in {keep(figures)}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("--documents", type=int, default=60, help="articles for the throughput part")
+    parser.add_argument("--changes", type=int, default=100, help="single documents for the latency part")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
