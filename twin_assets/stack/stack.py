@@ -106,7 +106,7 @@ class LocalStack:
             for stage in stages:
                 began = time.monotonic()
                 self._launch([server for server in stage if server in new])
-                self._await(stage, began)
+                self._await(stage, new=new, began=began)
                 self._roster.record()
         except BaseException:
             self._stop(new[::-1])
@@ -126,9 +126,15 @@ class LocalStack:
             self._report(f"{server.name}: starting")
             server.start()
 
-    def _await(self, servers: Sequence[Server], began: float) -> None:
+    def _await(self, servers: Sequence[Server], *, new: Sequence[Server], began: float) -> None:
         for server in servers:
-            server.await_ready()
+            try:
+                server.await_ready()
+            except StackError:
+                if server in new or not server.process.has_died():
+                    raise
+                self._launch([server])  # it was found in its last moments
+                server.await_ready()
             self._report(f"{server.name}: ready at {server.url} ({time.monotonic() - began:.1f} s)")
 
     def _stop(self, servers: Sequence[Server]) -> None:
