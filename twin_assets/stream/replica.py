@@ -8,7 +8,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.errors import ConfigurationError, ModelUnavailable
 from twin_assets.models.base import DataType, Snapshot
