@@ -27,7 +27,7 @@ from twin_assets.errors import BrokerUnavailable, ConfigurationError
 
 CONNECT_TIMEOUT_S = 10.0
 CLOSE_TIMEOUT_S = 5.0
-# Lost peers are noticed after three of these; a import that holds the interpreter for a second is not.
+# A silent peer is given up after three of these; an import that holds the interpreter for a second is fine.
 HEARTBEAT_S = 20
 DEFAULT_PORTS = {"amqp": 5672, "amqps": 5671}
 
@@ -50,7 +50,7 @@ def parse_url(url: str) -> URL:
 
 def redact(url: URL) -> str:
     """Return scheme, host, port and virtual host: what an error may show."""
-    return f"{url.scheme}://{url.host}:{url.port}{url.path}"
+    return str(url.with_user(None).with_query(None))
 
 
 @contextmanager
@@ -99,6 +99,15 @@ async def open_channel(connection: Connection, *, confirms: bool = False) -> Abs
     return channel
 
 
+async def close_channel(channel: AbstractChannel) -> bool:
+    """Close within CLOSE_TIMEOUT_S and return whether the broker agreed."""
+    try:
+        await asyncio.wait_for(channel.close(), CLOSE_TIMEOUT_S)
+    except (AMQPError, OSError, RuntimeError, TimeoutError):
+        return False
+    return True
+
+
 async def close_connection(connection: Connection) -> None:
     """Close within CLOSE_TIMEOUT_S; what was not acknowledged goes back to its place in the queue."""
     with suppress(AMQPError, OSError, RuntimeError, TimeoutError):
@@ -143,5 +152,7 @@ def _silence_client() -> None:
 
 
 def _reason(error: BaseException) -> str:
-    texts = [str(part) for part in error.args if isinstance(part, str)] or [type(error).__name__]
+    if isinstance(error, RuntimeError):  # the client's way to say so, with an address in it
+        return "the connection was lost"
+    texts = [part for part in error.args if isinstance(part, str)] or [type(error).__name__]
     return texts[-1]

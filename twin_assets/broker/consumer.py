@@ -7,35 +7,25 @@ that another process is consuming delivers nothing here until that one leaves.
 from __future__ import annotations
 
 import asyncio
-import random
 import threading
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
 from types import TracebackType
 from typing import Self
 
-from aio_pika import Connection
-
 from twin_assets.broker.codec import decode
-from twin_assets.broker.connection import (
-    close_connection,
-    open_connection,
-    parse_url,
-    redact,
-    translate_errors,
-    wire_of,
-)
+from twin_assets.broker.connection import CLOSE_TIMEOUT_S, CONNECT_TIMEOUT_S, parse_url, redact
 from twin_assets.broker.io_thread import IoThread
+from twin_assets.broker.link_keeper import LinkKeeper
 from twin_assets.broker.queue_link import QueueLink, Received
-from twin_assets.broker.topology import check_not_more
 from twin_assets.errors import BrokerUnavailable, ConfigurationError, MalformedMessage, TwinError
 from twin_assets.models.change import Change, Marker
 
-FIRST_ATTEMPT_TIMEOUT_S = 20.0
+FIRST_ATTEMPT_TIMEOUT_S = 2 * CONNECT_TIMEOUT_S
 CLOSE_FLUSH_S = 2.0
-FIRST_PAUSE_S = 0.1
-LONGEST_PAUSE_S = 10.0
+LEAVE_TIMEOUT_S = 2 * CLOSE_TIMEOUT_S
 
 
 @dataclass(frozen=True)
@@ -63,7 +53,6 @@ class ChangeConsumer:
 
     def __init__(self, url: str, *, queues: int, indexes: Sequence[int], prefetch: int) -> None:
         self._url = parse_url(url)
-        self._queues = queues
         self._arrival = threading.Condition()
         self._is_woken = False
         epochs = count(1)
@@ -71,12 +60,14 @@ class ChangeConsumer:
             index: QueueLink(index, prefetch=prefetch, epochs=epochs, on_message=self._announce)
             for index in indexes
         }
+        self._keeper = LinkKeeper(
+            self._url, queues=queues, links=list(self._links.values()), on_attempt=self._note_attempt
+        )
         self._io: IoThread | None = None
-        self._connection: Connection | None = None
+        self._task: asyncio.Future[None] | None = None
         self._first_attempt = threading.Event()
         self._first_error: TwinError | None = None
         self._failure: BaseException | None = None
-        self._last_error = ""
 
     def __enter__(self) -> Self:
         self._io = IoThread("twin consumer", where=redact(self._url))
@@ -99,18 +90,20 @@ class ChangeConsumer:
             return
         self.flush(CLOSE_FLUSH_S)
         self._io = None
+        with suppress(BrokerUnavailable):
+            io.run(self._leave(), timeout_s=LEAVE_TIMEOUT_S)
         io.close()
         self.wake()
 
     @property
     def connected(self) -> bool:
         """Whether every queue is being consumed, or stood in line for."""
-        return all(link.is_subscribed for link in self._links.values())
+        return self._keeper.is_connected
 
     @property
     def last_error(self) -> str:
-        """What was last in the way of a connection; empty while there is none."""
-        return "" if self.connected else self._last_error
+        """What is in the way of a connection; empty while nothing is."""
+        return self._keeper.last_error
 
     def poll(self, queue: int, limit: int) -> list[Delivery]:
         """Return up to `limit` messages of a queue, oldest first, without waiting."""
@@ -126,7 +119,7 @@ class ChangeConsumer:
             return self._has_messages()
 
     def wake(self) -> None:
-        """End the present wait, or else the next one, at once."""
+        """End the present wait, or else the next one, at once; callable from any thread."""
         self._is_woken = True
         self._announce()
 
@@ -135,20 +128,22 @@ class ChangeConsumer:
 
         Deliveries of a lost channel are ignored: they come again.
         """
-        if self._io is None:
+        io = self._io
+        if io is None:
             return
         tags: dict[tuple[int, int], list[int]] = {}
         for delivery in deliveries:
             tags.setdefault((delivery.queue, delivery.epoch), []).append(delivery.tag)
         for (queue, epoch), settled in tags.items():
-            self._io.post(self._links[queue].settle, epoch, settled)
+            io.post(self._links[queue].settle, epoch, settled)
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until the broker has seen all acknowledgements; False where it did not in time."""
-        if self._io is None or not any(link.is_subscribed for link in self._links.values()):
+        io = self._io
+        if io is None or not any(link.is_subscribed for link in self._links.values()):
             return False
         try:
-            self._io.run(self._flush(), timeout_s=timeout_s)
+            io.run(self._keeper.flush(), timeout_s=timeout_s)
         except BrokerUnavailable:
             return False
         return True
@@ -161,8 +156,13 @@ class ChangeConsumer:
         return self._failure is not None or any(link.has_messages for link in self._links.values())
 
     def _start(self) -> None:
-        self._task = asyncio.ensure_future(self._keep_connected())
+        self._task = asyncio.ensure_future(self._keeper.run())
         self._task.add_done_callback(self._on_end)
+
+    async def _leave(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
 
     def _on_end(self, task: asyncio.Future[None]) -> None:
         if not task.cancelled():
@@ -170,60 +170,7 @@ class ChangeConsumer:
         self._first_attempt.set()
         self.wake()
 
-    async def _keep_connected(self) -> None:
-        pauses = _pauses()
-        while True:
-            try:
-                with translate_errors(self._url):
-                    await self._connect_once()
-                pauses = _pauses()
-                self._last_error = "the connection was lost"
-            except (BrokerUnavailable, ConfigurationError) as error:
-                self._note(error)
-            await asyncio.sleep(next(pauses))
-
-    async def _connect_once(self) -> None:
-        connection = await open_connection(self._url, name="twin consumer")
-        try:
-            await check_not_more(connection, self._queues)
-            self._first_attempt.set()
-            await self._consume(connection)
-        finally:
-            await close_connection(connection)
-
-    async def _consume(self, connection: Connection) -> None:
-        closing = wire_of(connection).closing
-        tasks = [
-            asyncio.ensure_future(self._keep_subscribed(connection, link)) for link in self._links.values()
-        ]
-        try:
-            await asyncio.wait([closing, *tasks], return_when=asyncio.FIRST_COMPLETED)
-            for task in tasks:
-                if task.done():
-                    task.result()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def _keep_subscribed(self, connection: Connection, link: QueueLink) -> None:
-        pauses = _pauses()
-        while True:
-            try:
-                with translate_errors(self._url):
-                    await link.consume(connection)
-                pauses = _pauses()
-            except (BrokerUnavailable, ConfigurationError) as error:
-                self._note(error)
-            await asyncio.sleep(min(1.0, next(pauses)))
-
-    async def _flush(self) -> None:
-        with translate_errors(self._url):
-            for link in self._links.values():
-                await link.flush()
-
-    def _note(self, error: TwinError) -> None:
-        self._last_error = str(error)
+    def _note_attempt(self, error: TwinError | None) -> None:
         if not self._first_attempt.is_set():
             self._first_error = error
             self._first_attempt.set()
@@ -243,9 +190,3 @@ def _delivery(queue: int, received: Received) -> Delivery:
         message=message,
         body=received.body,
     )
-
-
-def _pauses() -> Iterator[float]:
-    for exponent in count():
-        longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(exponent, 10))
-        yield longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads reconnects, guards nothing

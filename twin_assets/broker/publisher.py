@@ -36,6 +36,11 @@ CONFIRM_TIMEOUT_S = 30.0
 # Connecting, waiting for the broker's alarms to end and the window itself have limits of their own.
 CALL_TIMEOUT_S = 120.0
 BLOCKED = "publishing is blocked by its memory or disk alarm; free some, or raise its limits"
+# A broker killed within a second of creating a quorum queue may come back with a queue that has no leader.
+SILENT = (
+    "no confirm within {seconds:g} s by {queues}; if that lasts, delete the queue: capture makes it anew and "
+    "publishes every document again"
+)
 
 T = TypeVar("T")
 Addressed = tuple[str, bytes]
@@ -177,17 +182,18 @@ class ChangePublisher:
         connection = await self._connected()
         if self._channel is None or self._channel.is_closed:
             self._channel = await open_channel(connection, confirms=True)
-        sends = (_publish_one(self._channel, name, body) for name, body in messages)
+        sends = {asyncio.ensure_future(_send_one(self._channel, *each)): each[0] for each in messages}
         try:
             async with asyncio.timeout(self._confirm_timeout_s):
                 await wire_of(connection).ready()
                 outcomes = await asyncio.gather(*sends, return_exceptions=True)
         except TimeoutError:
-            raise await self._silence(connection) from None
+            silent = {name for send, name in sends.items() if send.cancelled()}
+            raise await self._silence(connection, sorted(silent)) from None
         self._check([outcome for outcome in outcomes if isinstance(outcome, BaseException)])
 
-    async def _silence(self, connection: Connection) -> BrokerUnavailable:
-        reason = f"no confirm within {self._confirm_timeout_s:g} s"
+    async def _silence(self, connection: Connection, names: Sequence[str]) -> BrokerUnavailable:
+        reason = SILENT.format(seconds=self._confirm_timeout_s, queues=", ".join(names))
         try:
             async with asyncio.timeout(0.01):
                 await wire_of(connection).ready()
@@ -206,6 +212,6 @@ class ChangePublisher:
             raise error
 
 
-async def _publish_one(channel: AbstractChannel, name: str, body: bytes) -> None:
+async def _send_one(channel: AbstractChannel, name: str, body: bytes) -> None:
     message = Message(body, delivery_mode=DeliveryMode.PERSISTENT, content_type="application/json")
     await channel.default_exchange.publish(message, name, mandatory=True)

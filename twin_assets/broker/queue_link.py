@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from aio_pika import Connection
 from aiormq.abc import AbstractChannel, DeliveredMessage
 
-from twin_assets.broker.connection import open_channel
-from twin_assets.broker.topology import queue_name
+from twin_assets.broker.connection import close_channel, close_connection, open_channel
+from twin_assets.broker.topology import ANSWER_TIMEOUT_S, queue_name
 
 ATTEMPTS_HEADER = "x-delivery-count"
 
@@ -35,7 +35,7 @@ class QueueLink:
     def __init__(
         self, index: int, *, prefetch: int, epochs: Iterator[int], on_message: Callable[[], None]
     ) -> None:
-        self._queue = queue_name(index)
+        self.queue = queue_name(index)
         self._prefetch = prefetch
         self._epochs = epochs
         self._on_message = on_message
@@ -44,6 +44,9 @@ class QueueLink:
         self._channel: AbstractChannel | None = None
         self._unacknowledged: dict[int, None] = {}  # in order of delivery
         self._settled: set[int] = set()
+        self._settling = asyncio.Event()
+        self._cancelled = asyncio.Event()
+        self._sending = asyncio.Lock()
         self.is_subscribed = False
 
     @property
@@ -61,14 +64,18 @@ class QueueLink:
 
     async def consume(self, connection: Connection) -> None:
         """Subscribe, and stay until the channel closes or the broker ends the subscription."""
-        self._settling = asyncio.Event()
-        self._sending = asyncio.Lock()
         opened = await open_channel(connection)
+        was_subscribed = False
         try:
-            await self._subscribe(await opened.get_underlay_channel())
+            channel = await opened.get_underlay_channel()
+            await self._subscribe(channel)
+            was_subscribed = True
+            await self._stay(channel)
         finally:
             self._reset()
-            await opened.close()
+            if not await close_channel(opened) and was_subscribed:
+                # Its messages are still in hand there: only the end of the connection gives them back.
+                await close_connection(connection)
 
     def settle(self, epoch: int, tags: Collection[int]) -> None:
         """Note that these messages are done with; sent soon after. Stale ones are ignored."""
@@ -80,19 +87,22 @@ class QueueLink:
         """Return when the broker has seen what was settled."""
         if self._channel is not None:
             await self._send_acknowledgements()
-            # The broker answers on a channel in order, so its answer to this comes after the acks.
-            await self._channel.basic_qos(prefetch_count=self._prefetch)
+            # The broker answers on a channel in order, so its answer to this comes after the acks. Shielded,
+            # because the client closes the channel of a call that is cancelled.
+            await asyncio.shield(self._channel.basic_qos(prefetch_count=self._prefetch))
 
     async def _subscribe(self, channel: AbstractChannel) -> None:
-        cancelled = asyncio.Event()
-        channel.on_consumer_cancel_callbacks.add(lambda _: cancelled.set())
+        self._cancelled.clear()
+        channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled.set())
         self._channel = channel
         self._epoch = next(self._epochs)
-        await channel.basic_qos(prefetch_count=self._prefetch)
-        await channel.basic_consume(self._queue, self._receive)
+        await channel.basic_qos(prefetch_count=self._prefetch, timeout=ANSWER_TIMEOUT_S)
+        await channel.basic_consume(self.queue, self._receive, timeout=ANSWER_TIMEOUT_S)
         self.is_subscribed = True
+
+    async def _stay(self, channel: AbstractChannel) -> None:
         workers = [
-            asyncio.ensure_future(cancelled.wait()),
+            asyncio.ensure_future(self._cancelled.wait()),
             asyncio.ensure_future(self._acknowledge_settled()),
         ]
         try:
@@ -104,12 +114,12 @@ class QueueLink:
                 worker.cancel()
 
     def _reset(self) -> None:
-        self.is_subscribed = False
+        self._buffer = deque()
         self._channel = None
         self._epoch = 0
-        self._buffer = deque()
         self._unacknowledged = {}
         self._settled = set()
+        self.is_subscribed = False
 
     async def _receive(self, message: DeliveredMessage) -> None:
         headers = message.header.properties.headers or {}

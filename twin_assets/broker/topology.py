@@ -14,6 +14,7 @@ from twin_assets.broker.connection import broker_version, open_channel
 from twin_assets.errors import ConfigurationError
 
 DEAD_QUEUE = "twin.dead"
+ANSWER_TIMEOUT_S = 20.0
 CHANGES_QUEUE: FieldTable = {"x-queue-type": "quorum", "x-single-active-consumer": True}
 # RabbitMQ 4 drops a message at its 20th redelivery, unless told -1; RabbitMQ 3 takes -1 as "below any
 # count" and drops every message at its first.
@@ -58,7 +59,7 @@ async def find_queues(connection: Connection, names: Iterable[str]) -> dict[str,
     channel = await open_channel(connection)
     for name in names:
         try:
-            queue = await channel.declare_queue(name, passive=True)
+            queue = await channel.declare_queue(name, passive=True, timeout=ANSWER_TIMEOUT_S)
         except ChannelNotFoundEntity as error:
             if "no queue" not in str(error):
                 raise
@@ -105,10 +106,12 @@ async def declare(connection: Connection, queues: int) -> list[str]:
     arguments = arguments_for(broker_version(connection))
     try:
         channel = await open_channel(connection)
-        await channel.declare_queue(DEAD_QUEUE, durable=True, arguments=DEAD_LETTER_QUEUE)
+        await channel.declare_queue(
+            DEAD_QUEUE, durable=True, arguments=DEAD_LETTER_QUEUE, timeout=ANSWER_TIMEOUT_S
+        )
         # Downwards: if this is cut short, what exists does not look like a smaller N.
         for name in reversed(queue_names(queues)):
-            await channel.declare_queue(name, durable=True, arguments=arguments)
+            await channel.declare_queue(name, durable=True, arguments=arguments, timeout=ANSWER_TIMEOUT_S)
         await channel.close()
     except ChannelPreconditionFailed as error:
         raise ConfigurationError(

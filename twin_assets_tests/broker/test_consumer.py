@@ -143,7 +143,7 @@ def test_stale_acknowledgements_are_harmless_and_remove_nothing(rabbitmq_url: st
 def test_messages_received_through_a_lost_connection_are_not_handed_out(rabbitmq_url: str) -> None:
     fill(rabbitmq_url, 3)
     with CuttingProxy(rabbitmq_url) as proxy, consumer_of(proxy.url) as consumer:
-        assert consumer.wait(20)
+        await_until(lambda: consumer.connected and consumer.wait(0))
         proxy.is_refusing = True
         proxy.cut()
         await_until(lambda: not consumer.connected)
@@ -255,3 +255,26 @@ def test_a_closed_consumer_ignores_acknowledgements(rabbitmq_url: str) -> None:
     consumer.acknowledge(held)
     assert not consumer.flush(1)
     assert "twin consumer" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_leaving_a_broker_that_does_not_answer_is_bounded(rabbitmq_url: str) -> None:
+    fill(rabbitmq_url, 1)
+    with CuttingProxy(rabbitmq_url) as proxy, consumer_of(proxy.url) as consumer:
+        held = receive(consumer, 0, 1)
+        proxy.is_mute = True
+        consumer.acknowledge(held)
+        started = time.monotonic()
+        consumer.close()
+        assert time.monotonic() - started < 15
+    assert "twin consumer" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_silent_broker_is_given_up_by_its_missing_heartbeats(rabbitmq_url: str) -> None:
+    fill(rabbitmq_url, 1)
+    with CuttingProxy(f"{rabbitmq_url}?heartbeat=1") as proxy, consumer_of(proxy.url) as consumer:
+        receive(consumer, 0, 1)
+        proxy.is_mute = True
+        await_until(lambda: not consumer.connected)
+        proxy.is_mute = False
+        proxy.cut()
+        assert positions(receive(consumer, 0, 1)) == [0]

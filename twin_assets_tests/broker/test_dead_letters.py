@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from twin_assets.broker import dead_letters
+from twin_assets.broker import letter_reader
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.broker.dead_letters import DeadLetters, StoredLetter, change_of
 from twin_assets.broker.publisher import ChangePublisher
@@ -132,7 +132,7 @@ def test_a_letter_of_an_impossible_entry_cannot_be_replayed() -> None:
 def test_only_one_reader_at_a_time(
     letters: DeadLetters, rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dead_letters, "TURN_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(letter_reader, "TURN_TIMEOUT_S", 0.2)
 
     def look_from_elsewhere(_: DeadLetter) -> None:
         with DeadLetters(rabbitmq_url) as others, pytest.raises(BrokerUnavailable, match="another process"):
