@@ -33,6 +33,8 @@ from twin_assets.source.entries import entry_of
 INGESTED_FROM = "ingested_from"
 MAX_DOCUMENT_BYTES = 16 * 1024 * 1024
 PRUNE_BATCH = 1000
+# Seen with a cache of 0.25 GB at documents of 12 MB and more; with 0.5 GB never.
+TOO_LARGE_FOR_CACHE = 388
 
 RAW: CodecOptions[RawBSONDocument] = CODEC.with_options(document_class=RawBSONDocument)
 
@@ -145,12 +147,20 @@ class DocumentWriter:
             failures = error.details["writeErrors"]
             if not failures or any(failure["code"] in TRANSIENT_CODES for failure in failures):
                 raise SourceUnavailable(address_of(self._client), _one_line(error)) from error
-            return {documents[failure["index"]].id: _one_line(failure["errmsg"]) for failure in failures}
+            return {documents[failure["index"]].id: _reason(failure) for failure in failures}
         return {}
 
     def _raw(self, data_type: DataType) -> MongoCollection[RawBSONDocument]:
         database = self._database.with_options(codec_options=RAW)
         return database.get_collection(data_type.value)
+
+
+def _reason(failure: Mapping[str, Any]) -> str:
+    if failure["code"] == TOO_LARGE_FOR_CACHE:
+        return (
+            "its cache is too small for a document of this size; give mongod a --wiredTigerCacheSizeGB of 0.5"
+        )
+    return _one_line(failure["errmsg"])
 
 
 def _batches(ids: Iterator[Any], size: int) -> Iterator[list[Any]]:
