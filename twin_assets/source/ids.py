@@ -32,12 +32,13 @@ def read_id_pages(
     """
     last = None if after is None else RawBSONDocument(encode({"_id": id_of(after)}, codec_options=CODEC))
     while True:
-        found = _read_page(client, database, collection, page_size + 1, last)
-        fresh = [document for document in found if last is None or document.raw != last.raw]
+        limit = page_size if last is None else page_size + 1
+        found = _read_page(client, database, collection, limit, last)
+        fresh = [document for document in found if last is None or document.raw != last.raw][:page_size]
         if fresh:
             last = fresh[-1]
             yield _page_of(fresh)
-        if len(found) <= page_size:
+        if len(found) < limit:
             return
 
 

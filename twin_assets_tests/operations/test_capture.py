@@ -16,7 +16,7 @@ from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Hint, Marker, revision_of
 from twin_assets.models.generation import Generation
 from twin_assets.models.recipe import CleanedRecipe
-from twin_assets.operations import capture
+from twin_assets.operations import capture, republish
 from twin_assets.settings import Settings
 from twin_assets.source.changes import ChangeStream, Position
 from twin_assets.source.client import Client, Document, connect, database_of
@@ -193,6 +193,32 @@ def test_a_stop_while_waiting_ends_at_once(twin: MemoryTwin) -> None:
     with Capturing(twin) as capturing:
         wait_until(lambda: capturing.progress.waiting_for, what="waiting")
     assert twin.meta.load_position() is None
+
+
+def test_a_snapshot_that_was_stopped_begins_anew(
+    twin: MemoryTwin, database: Database[Document], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(republish, "PAGE", 1)
+    database.posts.insert_many([post(number) for number in range(3)])
+    stop = threading.Event()
+
+    def stop_at_the_first(progress: capture.CaptureProgress) -> None:
+        if progress.published:
+            stop.set()
+
+    capture.run_capture(twin, stop=stop, report=stop_at_the_first)  # type: ignore[arg-type]
+    assert twin.publisher.keys == ["posts/int:0"]
+    assert twin.meta.load_position() is None
+    with Capturing(twin) as capturing:
+        capturing.until_ready()
+    assert twin.publisher.keys[1:] == [f"posts/int:{number}" for number in range(3)]
+
+
+def test_a_generation_without_its_collection_holds_nothing(twin: MemoryTwin) -> None:
+    twin.store.heads.pop(hold(twin, "int:1").collection)
+    with Capturing(twin) as capturing:
+        capturing.until_ready()
+    assert twin.publisher.keys == []
 
 
 def test_a_cursor_that_the_server_dropped_is_opened_again(

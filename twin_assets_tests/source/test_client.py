@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+
 import pymongo.errors
 import pytest
 
@@ -14,6 +18,9 @@ from twin_assets.source.client import (
     is_transient,
     translate_errors,
 )
+from twin_assets.stack.ports import free_port
+from twin_assets.stack.process import Launch
+from twin_assets.stack.servers import MongoServer
 
 NOBODY = "mongodb://someone:secret@127.0.0.1:1/?replicaSet=rs0"
 
@@ -54,3 +61,26 @@ def test_a_client_knows_its_address_and_a_session_its_revision(client: Client, m
     assert address_of(client) in mongodb_url
     with causal_session(client) as (_, first), causal_session(client) as (_, second):
         assert 0 < first <= second
+
+
+class StandaloneServer(MongoServer):
+    """A mongod that was started without a replica set."""
+
+    def launch(self) -> Launch:
+        launch = super().launch()
+        command = list(launch.command)
+        place = command.index("--replSet")
+        return replace(launch, command=command[:place] + command[place + 2 :])
+
+
+@pytest.mark.servers
+def test_a_server_without_a_replica_set_is_refused_with_what_to_do(
+    server_binaries: dict[str, Path], tmp_path: Path
+) -> None:
+    server = StandaloneServer(tmp_path, port=free_port(), tools=Path(sys.prefix) / "tools")
+    server.start()
+    try:
+        with pytest.raises(ConfigurationError, match=r"not a replica set.*twin up"):
+            connect(f"mongodb://127.0.0.1:{server.port}", timeout_s=20)
+    finally:
+        server.stop()

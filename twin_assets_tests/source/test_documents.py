@@ -135,6 +135,16 @@ def test_ids_of_broken_utf8_do_not_stop_a_scan(database: Database[Document], sou
     assert len(source.unsupported_ids(DataType.POSTS)) == 2
 
 
+def test_pages_have_the_asked_size_also_where_the_last_document_went_away(
+    database: Database[Document], source: DocumentSource
+) -> None:
+    database.posts.insert_many([post(number) for number in range(6)])
+    pages = source.entries(DataType.POSTS, batch_size=2)
+    assert next(pages) == ["int:0", "int:1"]
+    database.posts.delete_one({"_id": 1})
+    assert list(pages) == [["int:2", "int:3"], ["int:4", "int:5"]]
+
+
 def test_a_scan_goes_on_behind_an_entry(database: Database[Document], source: DocumentSource) -> None:
     database.posts.insert_many([post(number) for number in range(5)])
     rest = [entry for page in source.entries(DataType.POSTS, after="int:2") for entry in page]
