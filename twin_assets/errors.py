@@ -5,6 +5,7 @@ TwinError
 ├── ServerUnavailable           exit 3: a server does not answer; the long runs wait and retry
 │   ├── SourceUnavailable       MongoDB
 │   ├── BrokerUnavailable       RabbitMQ
+│   │   ├── BrokerStalled       it answers, but takes or gives no messages
 │   │   └── QueuesMissing       what they held is lost: publish everything anew
 │   └── StoreUnavailable        Qdrant
 ├── DocumentRejected            poison: goes to the dead letters, its neighbours go on
@@ -61,14 +62,21 @@ class BrokerUnavailable(ServerUnavailable):
     server = "RabbitMQ"
 
 
+class BrokerStalled(BrokerUnavailable):
+    """Raised when RabbitMQ answers, but takes or gives no messages; `reason` says what to do."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super(ServerUnavailable, self).__init__(f"RabbitMQ at {where}: {reason}")
+
+
 class QueuesMissing(BrokerUnavailable):
-    """Raised when a queue of ours does not exist: what it held is lost, so every id must be published again."""
+    """Raised when a queue of ours does not exist: what it held is lost, so publish every id again."""
 
     def __init__(self, where: str, names: Iterable[str]) -> None:
         self.names = tuple(sorted(names))
         super(ServerUnavailable, self).__init__(
-            f"RabbitMQ at {where} has no queue {', '.join(self.names)}; (re)start capture, which declares it and "
-            "publishes every document again"
+            f"RabbitMQ at {where} has no queue {', '.join(self.names)}; (re)start capture, which declares it "
+            "and publishes every document again"
         )
 
 

@@ -22,7 +22,7 @@ from twin_assets.broker.connection import (
     translate_errors,
 )
 from twin_assets.broker.topology import DEAD_QUEUE, find_queues
-from twin_assets.errors import BrokerUnavailable, MalformedMessage
+from twin_assets.errors import BrokerStalled, MalformedMessage
 from twin_assets.models.change import DeadLetter
 
 TURN_TIMEOUT_S = 15.0
@@ -94,7 +94,7 @@ class LetterReader:
                 while not await _try_lock(connection):
                     await asyncio.sleep(TURN_PAUSE_S)
         except TimeoutError:
-            raise BrokerUnavailable(
+            raise BrokerStalled(
                 redact(self._url), "another process is reading the dead letters; try again later"
             ) from None
 

@@ -29,7 +29,7 @@ from twin_assets.broker.connection import (
 )
 from twin_assets.broker.io_thread import IoThread
 from twin_assets.broker.topology import DEAD_QUEUE, queue_index, queue_name, queue_names
-from twin_assets.errors import BrokerUnavailable, QueuesMissing
+from twin_assets.errors import BrokerStalled, BrokerUnavailable, QueuesMissing
 from twin_assets.models.change import Change, DeadLetter, Marker
 
 CONFIRM_TIMEOUT_S = 30.0
@@ -182,24 +182,25 @@ class ChangePublisher:
         connection = await self._connected()
         if self._channel is None or self._channel.is_closed:
             self._channel = await open_channel(connection, confirms=True)
-        sends = {asyncio.ensure_future(_send_one(self._channel, *each)): each[0] for each in messages}
+        channel, sends = self._channel, {}
         try:
             async with asyncio.timeout(self._confirm_timeout_s):
                 await wire_of(connection).ready()
+                sends = {asyncio.ensure_future(_send_one(channel, *each)): each[0] for each in messages}
                 outcomes = await asyncio.gather(*sends, return_exceptions=True)
         except TimeoutError:
             silent = {name for send, name in sends.items() if send.cancelled()}
             raise await self._silence(connection, sorted(silent)) from None
         self._check([outcome for outcome in outcomes if isinstance(outcome, BaseException)])
 
-    async def _silence(self, connection: Connection, names: Sequence[str]) -> BrokerUnavailable:
+    async def _silence(self, connection: Connection, names: Sequence[str]) -> BrokerStalled:
         reason = SILENT.format(seconds=self._confirm_timeout_s, queues=", ".join(names))
         try:
             async with asyncio.timeout(0.01):
                 await wire_of(connection).ready()
         except TimeoutError:
             reason = BLOCKED
-        return BrokerUnavailable(redact(self._url), reason)
+        return BrokerStalled(redact(self._url), reason)
 
     def _check(self, errors: Sequence[BaseException]) -> None:
         returned = [error for error in errors if isinstance(error, PublishError)]
@@ -208,7 +209,9 @@ class ChangePublisher:
             raise QueuesMissing(redact(self._url), names)
         for error in errors:
             if isinstance(error, DeliveryError):
-                raise BrokerUnavailable(redact(self._url), "a queue refused a message") from error
+                raise BrokerStalled(
+                    redact(self._url), "a queue refused a message; publish it again"
+                ) from error
             raise error
 
 
