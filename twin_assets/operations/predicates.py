@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from twin_assets.broker.dead_letters import StoredLetter
+from twin_assets.broker.letter_reader import StoredLetter
 from twin_assets.errors import ModelUnavailable
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation

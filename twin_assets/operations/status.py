@@ -23,6 +23,8 @@ from twin_assets.source.meta import MetaStore
 from twin_assets.store.point_store import PointStore
 
 LIMIT_S = 2.0
+# Shorter, so that the reason for a failure comes before the limit.
+MONGODB_LIMIT_S = 1.5
 URLS = {"mongodb": "mongodb_url", "rabbitmq": "rabbitmq_url", "qdrant": "qdrant_url"}
 
 Facts = dict[Any, Any]
@@ -77,7 +79,7 @@ def shown_url(url: SecretStr | None) -> str | None:
 
 
 def _ask_mongodb(settings: Settings) -> Facts:
-    with connect(settings.require_url("mongodb_url"), timeout_s=LIMIT_S) as client:
+    with connect(settings.require_url("mongodb_url"), timeout_s=MONGODB_LIMIT_S) as client:
         source = DocumentSource(client, settings.mongodb_database)
         facts: Facts = {data_type: source.count(data_type) for data_type in DataType}
         meta = MetaStore(client, settings.meta_database)

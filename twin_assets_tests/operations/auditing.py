@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrant_client import models as q
 
-from twin_assets.broker.dead_letters import StoredLetter
+from twin_assets.broker.letter_reader import StoredLetter
 from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, Marker
 from twin_assets.models.chunk import head_point_id
