@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
 from twin_assets.models.base import DataType
@@ -38,18 +39,24 @@ class ChunkingHandler(ABC):
 
     def chunk(self, cleaned: CleanedModel, max_chunks: int) -> list[ChunkModel]:
         """Return the chunks in order. Raises Unprocessable above `max_chunks`."""
-        pieces: list[Piece] = []
-        for piece in self.pieces(cleaned):
-            pieces.append(piece)
-            if len(pieces) > max_chunks:
-                raise Unprocessable(
-                    f"content: more than {max_chunks} chunks; split the document or raise TWIN_MAX_CHUNKS"
-                )
+        too_many = Unprocessable(
+            f"content: more than {max_chunks} chunks; split the document or raise TWIN_MAX_CHUNKS"
+        )
+        if self._surely_exceeds(cleaned.cleaned_content, max_chunks):
+            raise too_many
+        pieces = list(islice(self.pieces(cleaned), max_chunks + 1))
+        if len(pieces) > max_chunks:
+            raise too_many
         return self._number(cleaned, pieces)
 
     @abstractmethod
     def pieces(self, cleaned: CleanedModel) -> Iterator[Piece]:
         """Yield the slices of the cleaned text in order."""
+
+    def _surely_exceeds(self, text: str, max_chunks: int) -> bool:
+        """Say so before the work of cutting: chunks cover all that is not white space."""
+        limit = max_chunks * self.recipe.chunk_size
+        return len(text) > limit and sum(map(len, text.split())) > limit
 
     def _number(self, cleaned: CleanedModel, pieces: list[Piece]) -> list[ChunkModel]:
         origin = cleaned.origin() | {"entry": cleaned.entry, "recipe": self.recipe.short}

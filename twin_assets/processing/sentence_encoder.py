@@ -54,7 +54,7 @@ class SentenceEncoder:
         with self._busy:
             rows = SentenceTransformer.encode(
                 self._network,
-                list(texts),
+                _encodable(texts),
                 prompt=self._prompt,
                 batch_size=BATCH_SIZE,
                 show_progress_bar=False,
@@ -65,12 +65,15 @@ class SentenceEncoder:
     def token_counts(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has, special ones not counted."""
         return [
-            len(text) for text in self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+            len(text)
+            for text in self._tokenizer.encode_batch_fast(_encodable(texts), add_special_tokens=False)
         ]
 
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the slice of the text behind each token, special ones left out."""
-        offsets: list[tuple[int, int]] = self._tokenizer.encode(text, add_special_tokens=False).offsets
+        offsets: list[tuple[int, int]] = self._tokenizer.encode(
+            *_encodable([text]), add_special_tokens=False
+        ).offsets
         return offsets
 
     def _load(self, folder: Path) -> SentenceTransformer:
@@ -105,3 +108,8 @@ class SentenceEncoder:
                 f"the instruction for {self.model} takes {self.special_tokens} of its {self.max_tokens} "
                 "tokens; shorten TWIN_TEXT_INSTRUCTION or TWIN_CODE_INSTRUCTION"
             )
+
+
+def _encodable(texts: Sequence[str]) -> list[str]:
+    """Replace lone surrogates, which tokenizers refuse, by as many question marks: offsets stay right."""
+    return [text.encode("utf-8", "replace").decode() for text in texts]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,21 @@ def test_too_many_chunks_are_a_rejection_that_says_what_to_do() -> None:
         DocumentRejected, match="more than 3 chunks; split the document or raise TWIN_MAX_CHUNKS"
     ):
         chunks_of(DataType.ARTICLES, {"a": "word " * 1000}, max_chunks=3)
+
+
+def test_document_that_must_exceed_the_limit_is_refused_before_it_is_cut() -> None:
+    class NoTokens(HashEncoder):
+        def token_counts(self, texts: Sequence[str]) -> list[int]:
+            raise AssertionError("the text was cut")
+
+    document = cleaned(DataType.POSTS, {"a": "wörter " * 10_000})
+    with pytest.raises(DocumentRejected, match="more than 100 chunks"):
+        ChunkingDispatcher(vector_recipe(), NoTokens(16), 100).dispatch(document)
+
+
+def test_white_space_counts_for_no_chunk() -> None:
+    chunks = chunks_of(DataType.REPOSITORIES, {"a.py": "x = 1" + "\n" * 5000 + "y = 2"}, max_chunks=2)
+    assert [chunk.content for chunk in chunks] == ["x = 1", "y = 2"]
 
 
 def test_edit_of_one_file_leaves_the_ids_of_the_others_alone() -> None:

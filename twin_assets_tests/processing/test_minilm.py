@@ -23,6 +23,7 @@ TEXTS = [
     "Soup is made of onions. " * 20,
     "x",
     "漢字",
+    "\ud800",
 ]
 
 
