@@ -72,7 +72,7 @@ class SentenceEncoder:
     def token_spans(self, text: str) -> list[tuple[int, int]]:
         """Return the slice of the text behind each token, special ones left out."""
         offsets: list[tuple[int, int]] = self._tokenizer.encode(
-            *_encodable([text]), add_special_tokens=False
+            _encodable([text])[0], add_special_tokens=False
         ).offsets
         return offsets
 
