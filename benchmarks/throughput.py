@@ -11,9 +11,10 @@ from benchmarks.texts import articles
 from benchmarks.world import World, wait_in_step
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.chunk import ChunkModel
-from twin_assets.operations.processors import SLICE, Processors
+from twin_assets.operations.processors import Processors
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.processing.dispatch import RawDispatcher
+from twin_assets.processing.encoder import SLICE
 from twin_assets.processing.recipes import vector_recipe
 from twin_assets.source.writer import storable
 

@@ -145,7 +145,7 @@ class NoLiveGeneration(TwinError):
     """Raised when readers ask for a collection that nobody has built yet."""
 
     def __init__(self, alias: str) -> None:
-        super().__init__(f"Qdrant has no {alias} yet; start the stream with `twin dev`, or run `twin rebuild`")
+        super().__init__(f"Qdrant has no {alias} yet; start the stream (`twin dev`), or run `twin rebuild`")
 
 
 class RebuildRejected(TwinError):

@@ -90,7 +90,7 @@ def _await_sync(twin: Twin) -> None:
                 seen, moved = done, time.monotonic()
             if time.monotonic() - moved > STALLED_S:
                 raise TwinError(f"nothing has arrived for {STALLED_S:.0f} s; the UI's run page says why")
-            time.sleep(0.25)
+            time.sleep(1)
     say(f"in step after {time.monotonic() - began:.1f} s")
 
 

@@ -3,7 +3,7 @@
 from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec, MaterializeResult, asset
 
 from twin_assets.defs.beating import beating
-from twin_assets.defs.names import CHANGES_GROUP, CHANGES_KEY, collection_key, source_key
+from twin_assets.defs.names import CHANGES_KEY, SOURCES_GROUP, collection_key, source_key
 from twin_assets.defs.recipes import RecipeNote, describe_recipe, recipe_table
 from twin_assets.defs.reports import ProgressLog, metadata_of
 from twin_assets.defs.resources import TwinResource
@@ -36,7 +36,7 @@ FRESHNESS = (
 def source_specs() -> list[AssetSpec]:
     """Return what Dagster shows and does not make: the documents, and the changes on their way."""
     documents = [
-        AssetSpec(source_key(data_type), description=text, group_name=data_type.value, kinds={"mongodb"})
+        AssetSpec(source_key(data_type), description=text, group_name=SOURCES_GROUP, kinds={"mongodb"})
         for data_type, text in SOURCES.items()
     ]
     changes = AssetSpec(
@@ -46,7 +46,7 @@ def source_specs() -> list[AssetSpec]:
             "Which documents changed, without their text, in order per document: `capture_changes` puts them "
             "here and `stream_features` takes them. What could not be processed waits in `twin.dead`."
         ),
-        group_name=CHANGES_GROUP,
+        group_name=SOURCES_GROUP,
         kinds={"rabbitmq"},
     )
     return [*documents, changes]

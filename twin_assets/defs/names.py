@@ -8,7 +8,7 @@ from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
 
 CHANGES_KEY = AssetKey(["rabbitmq", "changes"])
-CHANGES_GROUP = "changes"
+SOURCES_GROUP = "sources"
 
 CAPTURE_SHARE = "capture"
 

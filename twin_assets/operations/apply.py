@@ -48,9 +48,7 @@ class Applier:
                 forced.add(change.key)
             else:
                 newest = max(newest, change.revision)
-        read = self._patience(partial(self._twin.source.read, wanted))
-        if newest > read.revision:
-            raise ClusterTimeWentBack(stored=newest, now=read.revision)
+        read = self._patience(partial(self._twin.source.read, wanted, at_least=newest))
         targets = self._targets(wanted, revision=read.revision)
         return self.batch_of(read, targets=targets, forced=forced)
 

@@ -16,7 +16,7 @@ from twin_assets.operations.look import Look
 from twin_assets.operations.passes import POINT_LABEL, Passes, Progress, Tally
 from twin_assets.operations.twin import Twin
 from twin_assets.operations.watermark import await_watermark, watermark_lag_s
-from twin_assets.source.presence import is_reversible
+from twin_assets.source.entries import is_reversible
 
 SHOWN = 20
 ROUNDS = 5

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 LONGEST_WAIT_S = 0.25
 DRAINED_MARKER_INTERVAL_S = 0.2
 LONGEST_UNSAVED_S = 10.0
+# While the stream is away its queues shall fill with changes, not with markers.
+MOST_UNSEEN_MARKERS = 30
 
 
 class Bookmark:
@@ -29,6 +31,7 @@ class Bookmark:
         self._clock = clock
         self._has_unmarked_changes = False
         self._marked_at = self._saved_at = clock()
+        self._unseen: list[int] = []
         self.position = Position(None, 0)
         self.has_progress = False
 
@@ -49,9 +52,13 @@ class Bookmark:
             self.save()
 
     def mark(self) -> None:
-        """Send a marker with the position to all queues, then save the position."""
-        marker = Marker(position=self.position.revision, sent_at=datetime.now(UTC))
-        self._twin.publisher.publish_marker(marker)
+        """Send a marker with the position to all queues, unless many wait there, then save the position."""
+        seen = self._twin.meta.watermark(self._twin.settings.rabbitmq_queues) or 0
+        self._unseen = [position for position in self._unseen if position > seen]
+        if len(self._unseen) < MOST_UNSEEN_MARKERS:
+            marker = Marker(position=self.position.revision, sent_at=datetime.now(UTC))
+            self._twin.publisher.publish_marker(marker)
+            self._unseen.append(marker.position)
         self._marked_at = self._clock()
         self.save()
 

@@ -13,7 +13,7 @@ from twin_assets.models.generation import Generation
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.batch import Batch, GenerationShare
 from twin_assets.operations.context import StepContext
-from twin_assets.operations.processors import SLICE
+from twin_assets.processing.encoder import SLICE
 from twin_assets.store.plan import DocumentPlan
 
 Placed = tuple[GenerationShare, DocumentPlan, ChunkModel]

@@ -14,7 +14,7 @@ from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.differences import Finding, Seen, is_sound_chunk, is_sound_text, judge
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.dispatch import RawDispatcher
-from twin_assets.source.presence import is_reversible
+from twin_assets.source.entries import is_reversible
 from twin_assets.store.inspection import Inspection
 
 # One document may have 16 MB.

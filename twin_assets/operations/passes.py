@@ -15,7 +15,7 @@ from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.differences import Seen, is_sound_chunk, is_sound_text, judge
 from twin_assets.operations.look import DOCUMENTS_AT_ONCE, Version, pages, versions_of
 from twin_assets.operations.twin import Twin
-from twin_assets.source.presence import present_entries
+from twin_assets.source.entries import is_reversible
 from twin_assets.store.inspection import FoundHead, Inspection
 
 Progress = Callable[[int, int], None]
@@ -81,8 +81,8 @@ class Passes:
         """Look at heads without a document; what stays in `chunks` afterwards has no head."""
         for page in _grouped(self._inspection.scan_heads(), self._batch):
             heads = self._readable(page)
-            here = present_entries(self._twin.source, self._type, [head.entry for head in heads])
-            gone = [head for head in heads if head.entry not in here]
+            absent = set(self._twin.source.absent(self._type, [head.entry for head in heads]))
+            gone = [head for head in heads if head.entry in absent or not is_reversible(head.entry)]
             yield [head.entry for head in gone if self._differs(head.entry, Version(), head, chunks)]
             for head in heads:
                 chunks.pop(head.entry, None)

@@ -35,6 +35,7 @@ class Patience:
         self._stop = stop
         self._random = random.Random(seed)  # noqa: S311 # jitter needs no secrecy
         self.waiting_for = ""
+        self.on_change: Callable[[], None] = _nobody_listens
 
     def __call__(self, call: Callable[[], T]) -> T:
         """Return the call's result. Raises Stopped on a stop, and every error but ServerUnavailable."""
@@ -45,17 +46,25 @@ class Patience:
             except ServerUnavailable as error:
                 if self.waiting_for != error.server:
                     log.warning("waiting: %s", error)
-                self.waiting_for = error.server
+                    self._wait_for(error.server)
                 if self._stop.wait(pause_s * self._random.uniform(0.5, 1.0)):
                     raise Stopped from error
                 pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
             else:
                 if self.waiting_for:
                     log.warning("%s is back", self.waiting_for)
-                self.waiting_for = ""
+                    self._wait_for("")
                 return result
 
     def check(self) -> None:
         """Raise Stopped once a stop was asked for."""
         if self._stop.is_set():
             raise Stopped
+
+    def _wait_for(self, server: str) -> None:
+        self.waiting_for = server
+        self.on_change()
+
+
+def _nobody_listens() -> None:
+    """Take the news that we wait, or wait no more."""

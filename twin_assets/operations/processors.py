@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import CleanedModel
-from twin_assets.models.embedded import EMBEDDED_MODELS, EmbeddedChunkModel
+from twin_assets.models.embedded import EmbeddedChunkModel
 from twin_assets.models.raw import RawModel
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.processing.dispatch import ChunkingDispatcher, CleaningDispatcher, EmbeddingDispatcher
 from twin_assets.processing.encoder import load_encoder
-
-SLICE = 16
 
 
 class Processors:
@@ -43,11 +41,4 @@ class Processors:
             return []
         if recipe.short not in self._embedding:
             self._embedding[recipe.short] = EmbeddingDispatcher(recipe, load_encoder(recipe))
-        first = {chunk.content: chunk for chunk in chunks}
-        vectors = {
-            embedded.chunk.content: embedded.vector
-            for embedded in self._embedding[recipe.short].dispatch(list(first.values()))
-        }
-        return [
-            EMBEDDED_MODELS[chunk.data_type](chunk=chunk, vector=vectors[chunk.content]) for chunk in chunks
-        ]
+        return self._embedding[recipe.short].dispatch(chunks)

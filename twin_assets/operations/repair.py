@@ -9,7 +9,7 @@ from twin_assets.models.change import Change
 from twin_assets.operations.audit import ALLOWED, AuditReport
 from twin_assets.operations.passes import POINT_LABEL
 from twin_assets.operations.twin import Twin
-from twin_assets.source.presence import is_reversible
+from twin_assets.source.entries import is_reversible
 from twin_assets.store.inspection import Inspection
 
 

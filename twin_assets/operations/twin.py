@@ -57,9 +57,9 @@ class Twin:
 
     @cached_property
     def publisher(self) -> ChangePublisher:
-        """The way into the queues."""
+        """The way into the queues. Only capture creates those: it must see that they were lost."""
         url = self.settings.require_url("rabbitmq_url")
-        publisher = ChangePublisher(url, queues=self.settings.rabbitmq_queues)
+        publisher = ChangePublisher(url, queues=self.settings.rabbitmq_queues, declare=False)
         return self._resources.enter_context(publisher)
 
     @cached_property

@@ -13,7 +13,7 @@ from twin_assets.errors import ClusterTimeWentBack, UnsupportedId
 from twin_assets.models.base import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
-from twin_assets.source.entries import entry_of, id_of
+from twin_assets.source.entries import entry_of, id_of, is_reversible
 from twin_assets.source.ids import IdPage, read_id_pages
 from twin_assets.source.plain import to_plain
 
@@ -94,7 +94,7 @@ class DocumentSource:
 
     def absent(self, data_type: DataType, entries: Collection[str]) -> list[str]:
         """Return those of the entries that have no document now, malformed ones left out."""
-        known = [entry for entry in entries if _is_reversible(entry)]
+        known = [entry for entry in entries if is_reversible(entry)]
         with causal_session(self.client) as (session, _):
             found = self._collection(data_type).find(_by_id(known), {"_id": 1}, session=session)
             present = {_key_of(data_type, document["_id"]) for document in found}
@@ -124,14 +124,6 @@ class DocumentSource:
 
 def _by_id(entries: Collection[str]) -> Document:
     return {"_id": {"$in": [id_of(entry) for entry in entries]}}
-
-
-def _is_reversible(entry: str) -> bool:
-    try:
-        id_of(entry)
-    except UnsupportedId:
-        return False
-    return True
 
 
 def _key_of(data_type: DataType, value: object) -> tuple[DataType, str] | None:

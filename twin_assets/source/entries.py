@@ -53,6 +53,15 @@ def id_of(entry: str) -> object:
     raise UnsupportedId(f"{entry[:40]!r}")
 
 
+def is_reversible(entry: str) -> bool:
+    """Say whether some document could have this entry."""
+    try:
+        id_of(entry)
+    except UnsupportedId:
+        return False
+    return True
+
+
 def describe_id(value: object) -> str:
     """Return an unsupported `_id` in at most 80 characters, so that its document can be found."""
     text = repr(value)

@@ -57,7 +57,7 @@ class PointStore:
         with translated(self.url, collection):
             records = self.client.retrieve(collection, list(head_ids), with_payload=HEAD_FIELDS)
         heads = (stored_head(record) for record in records)
-        return {head.key: head for head in heads}
+        return {head.key: head for head in heads if head is not None}
 
     def chunks(self, collection: str, entries: Collection[str]) -> dict[str, list[StoredChunk]]:
         """Return all chunks of some documents, without text and vectors, by entry."""
@@ -125,7 +125,8 @@ class PointStore:
         """Yield every head, tombstones and quarantined ones included."""
         chosen = q.Filter(must=[filters.HEAD])
         for record in self.scroll(collection, chosen, fields=HEAD_FIELDS):
-            yield stored_head(record)
+            if (head := stored_head(record)) is not None:
+                yield head
 
     def head_entries(self, collection: str) -> Iterator[list[str]]:
         """Yield the entries of all documents that are not tombstones, a page at a time."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import ValidationError
 from qdrant_client import models as q
 
 from twin_assets.models.base import document_key, plain_id
@@ -48,9 +49,12 @@ def stored_chunk(record: q.Record) -> StoredChunk:
     )
 
 
-def stored_head(record: q.Record) -> Head:
-    """Read a head back."""
-    return Head.model_validate(record.payload or {})
+def stored_head(record: q.Record) -> Head | None:
+    """Read a head back; None for one that no writer of ours can have written: the audit removes those."""
+    try:
+        return Head.model_validate(record.payload or {})
+    except ValidationError:
+        return None
 
 
 def chunk_payload(chunk: ChunkModel, *, revision: int, source_hash: str, content_hash: str) -> dict[str, Any]:

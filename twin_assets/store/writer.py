@@ -237,6 +237,17 @@ class GenerationWriter:
             for update in self._quarantine_updates(plan)
         ]
         self._store.set_payloads(self._collection, updates)
+        for plan in plans:
+            if plan.head is not None and not plan.head.deleted and not plan.head.settled:
+                self._settle_good_version(plan.wanted, plan.head)
+
+    def _settle_good_version(self, wanted: Wanted, good: Head) -> None:
+        """Finish the clean-up that a crash had cut off behind a version that now stays for a while."""
+        entry = filters.entries_in([wanted.entry])
+        others = [filters.HEAD, filters.hashes_in([good.source_hash])]
+        self._store.delete(self._collection, q.Filter(must=[entry], must_not=others))
+        mine = q.Filter(must=[filters.ids_in([wanted.head_id]), filters.revision_is(self._revision)])
+        self._store.set_payloads(self._collection, [({"settled": True}, mine)])
 
     def _quarantine_updates(self, plan: DocumentPlan) -> list[tuple[dict[str, Any], q.Filter]]:
         fence = filters.revision_at_most(self._revision)

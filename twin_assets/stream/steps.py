@@ -14,6 +14,7 @@ from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Batch, Counts
 from twin_assets.operations.context import StepContext
+from twin_assets.operations.rate import Rate
 from twin_assets.operations.retention import sweep
 from twin_assets.stream.intake import Intake, is_suspect
 from twin_assets.stream.round import Round
@@ -49,9 +50,10 @@ class StreamSteps:
         self._intake = intake
         self._report = report
         self._clock = clock
-        self._started = clock()
+        self._rate = Rate(clock)
         self._swept: float | None = None
         self._progress = StreamProgress(Counts())
+        context.patience.on_change = self._tell
 
     @property
     def counts(self) -> Counts:
@@ -101,7 +103,8 @@ class StreamSteps:
                 self._context.patience(partial(meta.clear_attempts, suspects))
             self._intake.settle(each.deliveries)
         self._sweep_when_due()
-        self._tell(rounds)
+        self._move(rounds)
+        self._tell()
 
     def _each(self, rounds: Sequence[Round], step: Callable[[Batch], Batch]) -> Iterable[Round]:
         for each in rounds:
@@ -130,17 +133,19 @@ class StreamSteps:
             self._swept = self._clock()
             self._context.patience(partial(sweep, self._context.twin))
 
-    def _tell(self, rounds: Sequence[Round]) -> None:
-        seconds = max(self._clock() - self._started, 1e-3)
+    def _move(self, rounds: Sequence[Round]) -> None:
         positions = [marker.position for each in rounds for marker in each.markers.values()]
+        embedded = sum(each.batch.counts.chunks_embedded for each in rounds if each.batch is not None)
         self._progress = replace(
             self._progress,
-            chunks_per_s=self._progress.counts.chunks_embedded / seconds,
+            chunks_per_s=self._rate.add(embedded),
             watermark=max(positions, default=self._progress.watermark),
-            waiting_for=self._context.patience.waiting_for,
             dead_letters=self._progress.counts.rejected,
         )
-        self._report(self._progress)
+
+    def _tell(self) -> None:
+        counts = replace(self._progress.counts)
+        self._report(replace(self._progress, counts=counts, waiting_for=self._context.patience.waiting_for))
 
 
 def suspect_keys(deliveries: Sequence[Delivery]) -> list[str]:

@@ -69,7 +69,7 @@ def test_every_asset_says_what_it_is_for_and_belongs_to_its_type():
     for key in graph().get_all_asset_keys():
         assert len(node(key.to_user_string()).description or "") > 40
     assert node("qdrant/vector_posts").group_name == "posts"
-    assert node("rabbitmq/changes").group_name == "changes"
+    assert node("rabbitmq/changes").group_name == node("mongodb/posts").group_name == "sources"
 
 
 def test_a_collection_has_its_recipe_as_code_version_and_a_pool_of_its_own():

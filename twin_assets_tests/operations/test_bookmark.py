@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from twin_assets.operations.bookmark import LONGEST_WAIT_S, Bookmark
+from twin_assets.operations.bookmark import LONGEST_WAIT_S, MOST_UNSEEN_MARKERS, Bookmark
 from twin_assets.operations.rate import Rate
 from twin_assets.settings import Settings
 from twin_assets.source.changes import Position
@@ -23,6 +23,10 @@ class Clock:
 class PositionRecord:
     def __init__(self) -> None:
         self.saved: list[Position] = []
+        self.reached: int | None = None
+
+    def watermark(self, queues: int) -> int | None:
+        return self.reached
 
     def save_position(self, position: Position) -> None:
         self.saved.append(position)
@@ -85,6 +89,20 @@ def test_the_position_is_saved_every_ten_seconds_between_markers(
         bookmark.move(at(second), changed=False, drained=True)
     assert [position.revision for position in twin.meta.saved] == [9, 19]
     assert twin.publisher.markers == []
+
+
+def test_markers_do_not_pile_up_while_the_stream_is_away(
+    bookmark: Bookmark, twin: MemoryTwin, clock: Clock
+) -> None:
+    for revision in range(1, 100):
+        clock.now += 60
+        bookmark.move(at(revision), changed=False, drained=True)
+    assert len(twin.publisher.markers) == MOST_UNSEEN_MARKERS
+    assert twin.meta.saved[-1] == at(99)
+    twin.meta.reached = MOST_UNSEEN_MARKERS
+    clock.now += 60
+    bookmark.move(at(100), changed=False, drained=True)
+    assert twin.publisher.markers[-1].position == 100
 
 
 def test_only_a_saved_token_is_progress(bookmark: Bookmark) -> None:

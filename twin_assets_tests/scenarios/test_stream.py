@@ -19,6 +19,7 @@ def change(twin, number: int, data_type: DataType = DataType.POSTS) -> Change:
 
 def test_inserted_shortened_and_deleted_documents_arrive(twin, documents, streaming, chunk_texts):
     words = " ".join(f"word{number}" for number in range(60))
+    twin.publisher.declare_missing()
     documents.posts.insert_one(post(1, words))
     with streaming():
         twin.publisher.publish([change(twin, 1)])
