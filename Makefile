@@ -6,7 +6,7 @@ SETUP := .venv/.setup-done
 ARGS ?=
 
 $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
-	@sh scripts/setup.sh
+	@scripts/setup.sh
 	@touch $@
 
 .PHONY: help setup demo test check bench up down dev clean \

@@ -1,9 +1,11 @@
-#!/bin/sh
-# Sets everything up, unattended and idempotent: .venv, the servers' programs, RabbitMQ where it may.
-set -eu
-cd "$(dirname "$0")/.."
+#!/usr/bin/env bash
+# Sets everything up, unattended and idempotent: .venv, RabbitMQ where it may, the servers' programs.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+log=.venv/setup.log
 
 find_python() {
+    local name
     for name in ${PYTHON:-} python3.11 python3.12 python3; do
         if "$name" -c 'import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 13))' \
             >/dev/null 2>&1; then
@@ -12,7 +14,23 @@ find_python() {
         fi
     done
     echo "setup: Python 3.11 or 3.12 with venv is missing; install it, or name it: make setup PYTHON=..." >&2
-    exit 1
+    return 1
+}
+
+# One line that counts up, where somebody watches; pip's own hundreds of lines go to the log.
+show_progress() {
+    local every=50
+    if [ -t 1 ]; then every=1; fi
+    awk -v total="$(grep -c '==' constraints.txt)" -v every="$every" '
+        /^Collecting / && ++found % every == 0 { printf "setup: %d of some %d packages found%s", found, total, every == 1 ? "\r" : "\n" }
+        /^Installing collected packages/ { print "\nsetup: installing them" }
+        /^ERROR/ { print }
+        { fflush() }'
+}
+
+install_packages() {
+    .venv/bin/python -m pip install --disable-pip-version-check --progress-bar off \
+        --constraint constraints.txt --editable '.[local,dev]' 2>&1 | tee "$log" | show_progress
 }
 
 if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
@@ -21,14 +39,16 @@ if ! .venv/bin/python -m pip --version >/dev/null 2>&1; then
     "$python" -m venv .venv
 fi
 
-echo "setup: installing the Python packages (2 GB; minutes at the first time)"
-if [ "$(uname -s)" = Linux ] && [ -z "${PIP_FIND_LINKS:-}${PIP_EXTRA_INDEX_URL:-}" ]; then
+echo "setup: installing the Python packages (2 GB; some minutes at the first time)"
+if [ "$(uname -s)" = Linux ] && [ -z "${PIP_FIND_LINKS:-}${PIP_EXTRA_INDEX_URL:-}${PIP_INDEX_URL:-}" ]; then
     echo "setup: without a GPU, PIP_EXTRA_INDEX_URL or PIP_FIND_LINKS may point at torch's CPU builds: gigabytes less"
 fi
-.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-    --constraint constraints.txt --editable '.[local,dev]'
+if ! install_packages; then
+    echo "setup: pip failed; its last words are above, everything is in $log" >&2
+    exit 1
+fi
 
-sh scripts/install_rabbitmq.sh
+scripts/install_rabbitmq.sh
 echo "setup: fetching the servers' programs that are missing"
 .venv/bin/python -m twin_assets.stack.fetch
 echo "setup: done"

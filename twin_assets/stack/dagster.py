@@ -58,8 +58,7 @@ class DagsterServer(Server):
         Raises StackError where they cannot be loaded.
         """
         super().await_ready()
-        if error := self._api.load_error():
-            reason = error.strip().splitlines()[-1]
+        if reason := self._api.load_error():
             raise StackError(f"Dagster cannot load the definitions: {reason} (log: {self.process.log_file})")
         self._resume_sensors()
 

@@ -12,7 +12,7 @@ TIMEOUT_S = 10.0
 Selector = dict[str, str]
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
-  locationOrLoadError { __typename ... on PythonError { message } } } } } }"""
+  locationOrLoadError { __typename ... on PythonError { message causes { message } } } } } } }"""
 ACTIVE_RUNS = """{ runsOrError(filter: {statuses: [QUEUED, NOT_STARTED, STARTING, STARTED, CANCELING]})
   { ... on Runs { results { runId status } } } }"""
 LATEST_RUNS = """query ($job: String!) { runsOrError(filter: {pipelineName: $job}, limit: 8)
@@ -45,11 +45,14 @@ class DagsterApi:
             return False
 
     def load_error(self) -> str | None:
-        """Return why a code location cannot be loaded; None while loading and when all is well."""
+        """Return in one line why a code location cannot be loaded; None where all is well so far."""
         entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
-        outcomes = [entry["locationOrLoadError"] for entry in entries]
-        errors = [outcome["message"] for outcome in outcomes if outcome and "message" in outcome]
-        return str(errors[0]) if errors else None
+        outcomes = [entry["locationOrLoadError"] or {} for entry in entries]
+        for outcome in outcomes:
+            if "message" in outcome:
+                innermost: str = [outcome, *outcome["causes"]][-1]["message"]
+                return innermost.strip().splitlines()[0]
+        return None
 
     def is_loaded(self) -> bool:
         """Say whether every code location has been loaded, well or not."""

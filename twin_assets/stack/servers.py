@@ -33,7 +33,7 @@ class MongoServer(Server):
     def launch(self) -> Launch:
         command = [str(find_mongod()), "--replSet", REPLICA_SET, "--bind_ip", LOOPBACK]
         command += ["--port", str(self.port), "--dbpath", str(self.folder), "--nounixsocket", "--quiet"]
-        command += ["--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.25"]
+        command += ["--oplogSize", "128", "--wiredTigerCacheSizeGB", "0.5"]
         return Launch(command, plain_environment() | library_path(self._tools))
 
     @property
