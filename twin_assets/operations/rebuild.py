@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twin_assets.errors import RebuildRejected
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.change import DeadLetter
 from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.operations.apply import Applier
@@ -27,7 +27,7 @@ from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
 
 SCAN_BATCH = 100
-PROOF_ROUNDS = 3
+HEALING_ROUNDS = 2
 PROOF_WAIT_S = 30.0
 
 
@@ -130,21 +130,26 @@ def _scan(
 
 def _prove(twin: Twin, applier: Applier, generation: Generation) -> None:
     """Audit the new generation; read again what differs, and let it go live only when nothing does."""
-    targets = {generation.type: [generation]}
-    for _ in range(PROOF_ROUNDS):
-        report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
+    report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
+    for _ in range(HEALING_ROUNDS):
         entries = report.differing_entries()
         if not entries:
             break
-        read = twin.source.read({generation.type: entries})
-        forced = [f"{generation.type.value}/{entry}" for entry in entries]
-        applier.apply(applier.batch_of(read, targets=targets, forced=forced))
+        _heal(twin, applier, generation, entries)
+        report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
     failed = [result for result in check_generation(twin, generation, report) if not result.passed]
     if failed:
         lines = "; ".join(f"{result.check}: {result.metadata}" for result in failed)
         raise RebuildRejected(
             f"{generation.collection} did not pass and is kept for inspection, the live one stays: {lines}"
         )
+
+
+def _heal(twin: Twin, applier: Applier, generation: Generation, entries: Sequence[str]) -> None:
+    """Read documents once more: those that changed during the scan while no stream was running."""
+    read = twin.source.read({generation.type: entries})
+    forced = [document_key(generation.type, entry) for entry in entries]
+    applier.apply(applier.batch_of(read, targets={generation.type: [generation]}, forced=forced))
 
 
 def _silent(progress: RebuildProgress) -> None:
