@@ -20,8 +20,8 @@ setup: $(SETUP) ## Make .venv and fetch the servers' programs (idempotent; PYTHO
 demo: $(SETUP) ## Show the whole job on demo documents; Ctrl-C stops it, ARGS=--exit ends by itself
 	@$(BIN)/twin demo $(ARGS)
 
-test: $(SETUP) ## Run every test, on real servers, with the coverage floor (ARGS="-k ..." chooses)
-	@$(BIN)/pytest --cov --cov-report=term:skip-covered $(ARGS)
+test: $(SETUP) ## Run every test, on real servers, with the coverage floor (ARGS="-k ..." runs some, without it)
+	@$(BIN)/pytest $(or $(ARGS),--cov --cov-report=term:skip-covered)
 
 check: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's own validation
 	@$(BIN)/ruff format --check .
