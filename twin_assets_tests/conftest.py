@@ -48,13 +48,14 @@ def qdrant_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def rabbitmq_url(_next_vhost: Callable[[], str]) -> str:
+def rabbitmq_url(next_vhost: Callable[[], str]) -> str:
     """A virtual host that nobody has used, on the session's broker."""
-    return _next_vhost()
+    return next_vhost()
 
 
 @pytest.fixture(scope="session")
-def _next_vhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+def next_vhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], str]]:
+    """Give the URL of an unused virtual host at every call."""
     _require(find_rabbitmq)
     state = tmp_path_factory.mktemp("rabbitmq")
     epmd = EpmdServer(state, port=free_port())
@@ -64,7 +65,7 @@ def _next_vhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
     )
     created = len(unused)
 
-    def next_vhost() -> str:
+    def take() -> str:
         nonlocal created
         if not unused:
             unused.extend(f"test-{number}" for number in range(created, created + VHOSTS_AT_ONCE))
@@ -74,7 +75,7 @@ def _next_vhost(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[
 
     for _ in _serve(epmd):
         for _ in _serve(broker):
-            yield next_vhost
+            yield take
 
 
 def _serve(server: Server) -> Iterator[str]:

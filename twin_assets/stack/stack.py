@@ -184,12 +184,12 @@ class LocalStack:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Give an event that SIGINT and SIGTERM set; off the main thread nothing sets it."""
+    """Give an event that Ctrl-C, SIGTERM and a closed terminal set; off the main thread nothing sets it."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    numbers = (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: stop.set()) for number in numbers}
     try:
         yield stop

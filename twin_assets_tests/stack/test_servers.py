@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import asyncio
 import urllib.request
+from collections.abc import Callable
 
 import aio_pika
 import pytest
 from pymongo import MongoClient
+
+from twin_assets_tests.conftest import VHOSTS_AT_ONCE
 
 
 @pytest.mark.servers
@@ -23,7 +26,6 @@ def test_qdrant_answers(qdrant_url: str) -> None:
         assert b"1.16" in reply.read()
 
 
-@pytest.mark.servers
 async def _declare(url: str) -> int | None:
     connection = await aio_pika.connect(url)
     async with connection:
@@ -38,3 +40,10 @@ async def _declare(url: str) -> int | None:
 @pytest.mark.parametrize("attempt", [1, 2])
 def test_each_test_has_a_virtual_host_of_its_own(rabbitmq_url: str, attempt: int) -> None:
     assert asyncio.run(_declare(rabbitmq_url)) == 0
+
+
+@pytest.mark.servers
+def test_virtual_hosts_do_not_run_out(next_vhost: Callable[[], str]) -> None:
+    urls = [next_vhost() for _ in range(VHOSTS_AT_ONCE + 1)]
+    assert len(set(urls)) == len(urls)
+    assert asyncio.run(_declare(urls[-1])) == 0
