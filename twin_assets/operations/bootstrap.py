@@ -17,19 +17,15 @@ log = logging.getLogger(__name__)
 def ensure_generations(twin: Twin, *, stop: threading.Event) -> list[Generation]:
     """Create what is missing, live and empty; the stream fills it. Returns the generations created.
 
-    Where capture has passed its first snapshot already, every id of the type is published again, so that
-    a collection that was lost in Qdrant comes back by itself.
+    One that takes the place of another gets every id of its type published again before it goes live, so
+    that a collection that was lost in Qdrant comes back by itself, whatever crashes in between.
     """
-    created = [
+    return [
         generation
         for data_type in DataType
         for snapshot in Snapshot
-        if (generation := _ensure(twin, snapshot, data_type)) is not None
+        if (generation := _ensure(twin, snapshot, data_type, stop=stop)) is not None
     ]
-    if created and twin.meta.load_position() is not None:
-        republisher = Republisher(twin, stop=stop, published=lambda _changes, _letters: None)
-        republisher.publish_all({generation.type for generation in created}, twin.source.now())
-    return created
 
 
 def recipe_warnings(twin: Twin) -> list[str]:
@@ -43,7 +39,9 @@ def recipe_warnings(twin: Twin) -> list[str]:
     ]
 
 
-def _ensure(twin: Twin, snapshot: Snapshot, data_type: DataType) -> Generation | None:
+def _ensure(
+    twin: Twin, snapshot: Snapshot, data_type: DataType, *, stop: threading.Event
+) -> Generation | None:
     known = [found for found in twin.meta.generations(data_type) if found.snapshot is snapshot]
     live = next((found for found in known if found.status is GenerationStatus.LIVE), None)
     if live is not None and twin.collections.exists(live.collection):
@@ -57,6 +55,9 @@ def _ensure(twin: Twin, snapshot: Snapshot, data_type: DataType) -> Generation |
         snapshot=snapshot, data_type=data_type, recipe=recipe_of(twin.settings, snapshot, data_type)
     )
     twin.collections.create(generation)
+    if generation.number > 1:
+        republisher = Republisher(twin, stop=stop, published=lambda _changes, _letters: None)
+        republisher.publish_all({data_type}, twin.source.now())
     twin.collections.switch(generation)
     twin.meta.set_status(generation.collection, GenerationStatus.LIVE)
     return generation

@@ -58,7 +58,10 @@ def stored_head(record: q.Record) -> Head | None:
 
 
 def chunk_payload(chunk: ChunkModel, *, revision: int, source_hash: str, content_hash: str) -> dict[str, Any]:
-    """Return a chunk's payload but for the vector's hash; `source_hash` says which version placed it here."""
+    """Return a chunk's payload but for the vector's hash; `source_hash` says which version placed it here.
+
+    Absent fields are None, which removes them from a chunk that had them.
+    """
     fence = {"revision": revision, "source_hash": source_hash, "content_hash": content_hash}
     return chunk.payload() | fence
 
@@ -70,7 +73,7 @@ def chunk_point(
     chunk = embedded.chunk
     payload = chunk_payload(chunk, revision=revision, source_hash=source_hash, content_hash=content_hash)
     payload["vector_hash"] = embedded.vector_hash
-    return q.PointStruct(id=chunk.point_id, vector=list(embedded.vector), payload=payload)
+    return q.PointStruct(id=chunk.point_id, vector=list(embedded.vector), payload=without_nulls(payload))
 
 
 def document_head(
@@ -122,4 +125,10 @@ def quarantine_head(
 
 def _head_point(head: Head, body: dict[str, Any]) -> q.PointStruct:
     payload = body | head.model_dump(mode="json") | {"id": plain_id(head.entry), "head": True}
-    return q.PointStruct(id=head_point_id(document_key(head.type, head.entry)), vector={}, payload=payload)
+    head_id = head_point_id(document_key(head.type, head.entry))
+    return q.PointStruct(id=head_id, vector={}, payload=without_nulls(payload))
+
+
+def without_nulls(payload: dict[str, Any]) -> dict[str, Any]:
+    """Leave absent fields out: Qdrant removes a field that is set to null, but an upsert keeps the null."""
+    return {name: value for name, value in payload.items() if value is not None}

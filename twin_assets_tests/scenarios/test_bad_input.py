@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import aio_pika
 import pytest
-from bson import Int64, ObjectId
+from bson import Binary, Int64, ObjectId
 
 from twin_assets.broker.topology import queue_name
 from twin_assets.errors import ConfigurationError
@@ -28,7 +28,7 @@ MEGABYTE = 1024 * 1024
 
 PROCESSED = {
     "ObjectId": (ObjectId("65f000000000000000000001"), "oid:65f000000000000000000001"),
-    "UUID": (uuid.UUID(int=7), f"uuid:{uuid.UUID(int=7)}"),
+    "UUID": (Binary.from_uuid(uuid.UUID(int=7)), f"uuid:{uuid.UUID(int=7)}"),
     "int": (Int64(2**60), f"int:{2**60}"),
     "str": ("1", "str:1"),
 }
@@ -36,7 +36,7 @@ REFUSED = {
     "no author": ({"platform": "p", "content": {"text": "x"}}, "validating", "author_id"),
     "content is a list": ({"platform": "p", "author_id": "a", "content": ["x"]}, "validating", "content"),
     "no content": ({"platform": "p", "author_id": "a", "content": {}}, "validating", "content"),
-    "nothing but emoji": ({"platform": "p", "author_id": "a", "content": {"t": "🎉🎉"}}, "cleaning", "empty"),
+    "only emoji": ({"platform": "p", "author_id": "a", "content": {"t": "🎉🎉"}}, "cleaning", "no text"),
     "bytes": ({"platform": "p", "author_id": "a", "content": {"t": b"\x00"}}, "validating", "t"),
 }
 
