@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -132,3 +133,9 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         lines = [f"TWIN_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def without_credentials(url: str) -> str:
+    """Return a URL that may be shown: no user, no password, no query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))

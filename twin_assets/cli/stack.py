@@ -36,8 +36,14 @@ def dev() -> None:
 
 def say_servers(servers: list) -> None:  # type: ignore[type-arg] # ServerStatus is imported lazily
     """Print where each server is."""
+    from twin_assets.settings import without_credentials
+
     rows = [
-        [server.name, server.url if server.is_local else "as its TWIN_*_URL says", server.is_ready]
+        [
+            server.name,
+            without_credentials(server.url or "") if server.is_local else "as its TWIN_*_URL says",
+            server.is_ready,
+        ]
         for server in servers
     ]
     say_table(["server", "url", "ready"], rows)

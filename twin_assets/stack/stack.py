@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from twin_assets.errors import StackError
-from twin_assets.settings import Settings
+from twin_assets.settings import Settings, without_credentials
 from twin_assets.stack.dagster import PROJECT
 from twin_assets.stack.lock import FileLock
 from twin_assets.stack.rabbitmq import EpmdServer
@@ -135,7 +135,8 @@ class LocalStack:
                     raise
                 self._launch([server])  # it was found in its last moments
                 server.await_ready()
-            self._report(f"{server.name}: ready at {server.url} ({time.monotonic() - began:.1f} s)")
+            place, seconds = without_credentials(server.url), time.monotonic() - began
+            self._report(f"{server.name}: ready at {place} ({seconds:.1f} s)")
 
     def _stop(self, servers: Sequence[Server]) -> None:
         for server in servers:

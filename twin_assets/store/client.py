@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import httpx
 from qdrant_client import QdrantClient
@@ -12,6 +12,7 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from twin_assets.errors import ConfigurationError, GenerationMissing, StoreUnavailable
+from twin_assets.settings import without_credentials
 
 NOT_FOUND = 404
 FORBIDDEN = (401, 403)
@@ -23,14 +24,6 @@ def connect(url: str, *, api_key: str | None = None, timeout_s: int = 30) -> Qdr
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 6333)
     return QdrantClient(url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False)
-
-
-def without_credentials(url: str) -> str:
-    """Return a URL that may be shown: no user, no password, no query."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    place = f"{host}:{parts.port}" if parts.port else host
-    return urlunsplit((parts.scheme, place, parts.path, "", ""))
 
 
 @contextmanager

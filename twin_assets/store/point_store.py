@@ -13,8 +13,9 @@ from typing import Any, Self
 from qdrant_client import models as q
 
 from twin_assets.models.head import Head
+from twin_assets.settings import without_credentials
 from twin_assets.store import filters
-from twin_assets.store.client import connect, translated, without_credentials
+from twin_assets.store.client import connect, translated
 from twin_assets.store.points import CHUNK_FIELDS, HEAD_FIELDS, StoredChunk, stored_chunk, stored_head
 
 PAGE = 1000
