@@ -8,21 +8,14 @@ import pytest
 
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
-from twin_assets.operations.audit import audit
 from twin_assets.operations.processors import Processors
+from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import article, post, repository, words
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 
 POST = DataType.POSTS
-
-
-def assert_clean(twin) -> None:
-    for data_type in DataType:
-        for snapshot in Snapshot:
-            report = audit(twin, twin.live_generation(snapshot, data_type), with_vectors=True)
-            assert (report.clean, report.differences, report.confirmed) == (True, {}, True)
 
 
 def test_all_three_types_arrive_and_updates_shorten_and_deletes_remove(
