@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from twin_assets.models.base import DataType, Snapshot
-from twin_assets.operations.capture import run_capture
+from twin_assets.operations.capture import CaptureProgress, run_capture
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stream.replica import run_stream
@@ -94,8 +94,8 @@ def capturing(settings: Settings) -> Callable[..., Any]:
     """A context manager that runs a capture, and raises what ended it."""
 
     @contextmanager
-    def run() -> Iterator[threading.Event]:
-        with _running(lambda twin, stop: run_capture(twin, stop=stop, report=_ignore), settings) as stop:
+    def run(report: Callable[[CaptureProgress], None] = _ignore) -> Iterator[threading.Event]:
+        with _running(lambda twin, stop: run_capture(twin, stop=stop, report=report), settings) as stop:
             yield stop
 
     return run

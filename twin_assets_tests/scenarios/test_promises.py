@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.operations.processors import Processors
 from twin_assets_tests.scenarios.assertions import assert_clean
