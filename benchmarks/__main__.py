@@ -25,8 +25,11 @@ def main() -> None:
         del os.environ[name]
     figures: Figures = {}
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as folder, running_world(Path(folder)) as world:
+        print("readiness: a stream is ended, the sensor starts the next", flush=True)
         figures |= measure_readiness(world)
+        print("throughput: encoder alone, stream, encoder, rebuild, encoder", flush=True)
         figures |= measure_throughput(world, documents=arguments.documents)
+        print("latency: single documents on an idle stream", flush=True)
         figures |= measure_latency(world, changes=arguments.changes)
         figures |= measure_memory(world)
     show(figures)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import psutil
+from dagster import DagsterInstance
 
 from benchmarks.report import Figures
 from benchmarks.world import World, wait_for
@@ -28,11 +29,17 @@ def measure_readiness(world: World) -> Figures:
 
 def measure_memory(world: World) -> Figures:
     """Peak resident memory of the long runs' workers, as the kernel counted it."""
-    peaks = {}
-    for job, name in (("capture_changes", "capture"), ("stream_features", "stream")):
-        run_id = dagster_api(world.settings).latest_runs(job)[0]["runId"]
-        peaks[f"{name}_peak_rss_mb"] = max(_peak_mb(process) for process in _workers(run_id))
-    return peaks
+    jobs = {"capture": "capture_changes", "stream": "stream_features"}
+    return {f"{name}_peak_rss_mb": _peak_mb(worker_of(world, job)) for name, job in jobs.items()}
+
+
+def worker_of(world: World, job: str) -> psutil.Process:
+    """Return the process of a job's latest run, which Dagster names in the run's log."""
+    run_id = dagster_api(world.settings).latest_runs(job)[0]["runId"]
+    with DagsterInstance.from_config(str(world.settings.state_dir / "dagster")) as instance:
+        messages = [event.message for event in instance.all_logs(run_id)]
+    found = next(found for message in messages if (found := re.search(r"\(pid: (\d+)\)", message)))
+    return psutil.Process(int(found[1]))
 
 
 def _consumers(world: World) -> int:
@@ -43,14 +50,6 @@ def _consumers(world: World) -> int:
 def _stream_run(world: World) -> dict:
     runs = dagster_api(world.settings).latest_runs("stream_features")
     return runs[0] if runs else {"runId": "", "creationTime": 0.0}
-
-
-def _workers(run_id: str) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.process_iter(["cmdline"])
-        if any(run_id in part for part in process.info["cmdline"] or [])
-    ]
 
 
 def _peak_mb(process: psutil.Process) -> float:

@@ -66,8 +66,9 @@ def slices_by_recipe(keys: Sequence[tuple[str, T]]) -> Iterable[list[tuple[str, 
 def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed]) -> None:
     if not placed:
         return
+    recipe = _vector_recipe(placed[0][0].generation)
     try:
-        embedded = _embed_placed(context, placed)
+        embedded = context.processors.embed(recipe, [chunk for _, _, chunk in placed])
     except DocumentRejected as rejection:
         rest = [found for found in placed if found[1].wanted.key != rejection.key]
         if len(rest) == len(placed):
@@ -76,19 +77,10 @@ def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed]) -
         _embed_slice(context, batch, rest)
         return
     batch.counts.chunks_embedded += len({chunk.content for _, _, chunk in placed})
-    for share, plan, rows in embedded:
-        context.unless_dropped(share.generation, partial(share.writer.stage, plan, rows))
-
-
-def _embed_placed(
-    context: StepContext, placed: Sequence[Placed]
-) -> list[tuple[GenerationShare, DocumentPlan, list[EmbeddedChunkModel]]]:
-    by_plan: dict[int, tuple[GenerationShare, DocumentPlan, list[ChunkModel]]] = {}
-    for share, plan, chunk in placed:
-        by_plan.setdefault(id(plan), (share, plan, []))[2].append(chunk)
-    chunks = [chunk for _, _, found in by_plan.values() for chunk in found]
-    embedded = iter(context.processors.embed(_vector_recipe(placed[0][0].generation), chunks))
-    return [(share, plan, [next(embedded) for _ in found]) for share, plan, found in by_plan.values()]
+    for share in batch.shares:
+        mine = [(plan, row) for (owner, plan, _), row in zip(placed, embedded, strict=True) if owner is share]
+        if mine:
+            context.unless_dropped(share.generation, partial(share.writer.stage, mine))
 
 
 def _withdraw(context: StepContext, batch: Batch, rejection: DocumentRejected) -> None:

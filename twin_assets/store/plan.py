@@ -43,6 +43,11 @@ class Wanted:
         """The version of the source that it was made of."""
         return self.cleaned.source_hash if self.cleaned else ""
 
+    @property
+    def content_hash(self) -> str:
+        """The hash of its cleaned text."""
+        return self.cleaned.content_hash if self.cleaned else ""
+
 
 class Action(StrEnum):
     """What a generation does with one document."""

@@ -69,19 +69,16 @@ class GenerationWriter:
             stored = self._store.chunks(self._collection, [wanted.entry for wanted in documents])
         return [(wanted, heads.get(wanted.key), stored.get(wanted.entry, [])) for wanted in documents]
 
-    def stage(self, plan: DocumentPlan, embedded: Iterable[EmbeddedChunkModel]) -> None:
-        """Write new chunks of one document; what is written once survives a crash of the rest."""
-        cleaned = plan.wanted.cleaned
-        if cleaned is None:
-            return
+    def stage(self, embedded: Iterable[tuple[DocumentPlan, EmbeddedChunkModel]]) -> None:
+        """Write new chunks, of any of the documents; what is written once survives a crash of the rest."""
         rows = [
             points.chunk_point(
                 chunk,
                 revision=self._revision,
-                source_hash=cleaned.source_hash,
-                content_hash=cleaned.content_hash,
+                source_hash=plan.wanted.source_hash,
+                content_hash=plan.wanted.content_hash,
             )
-            for chunk in embedded
+            for plan, chunk in embedded
         ]
         self._store.upsert(self._collection, rows, revision=self._revision)
 
@@ -139,12 +136,11 @@ class GenerationWriter:
         self._store.set_payloads(self._collection, updates)
 
     def _own_payload(self, plan: DocumentPlan, chunk: ChunkModel) -> dict[str, Any]:
-        cleaned = plan.wanted.cleaned
         return points.chunk_payload(
             chunk,
             revision=self._revision,
             source_hash=plan.wanted.source_hash,
-            content_hash=cleaned.content_hash if cleaned else "",
+            content_hash=plan.wanted.content_hash,
         )
 
     def _shared_payload(self, plan: DocumentPlan, chunk: ChunkModel) -> dict[str, Any]:
@@ -170,7 +166,7 @@ class GenerationWriter:
             if not any(missing.values()):
                 return
             for plan in plans:
-                self.stage(plan, embed(missing[plan.wanted.key]))
+                self.stage((plan, chunk) for chunk in embed(missing[plan.wanted.key]))
         raise StoreUnavailable(self._store.place, f"{self._collection} keeps losing chunks that were written")
 
     def _write_heads(self, plans: Sequence[DocumentPlan]) -> None:

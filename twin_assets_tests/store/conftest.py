@@ -38,7 +38,7 @@ def write(store: PointStore, vectors: Generation) -> Write:
         writer = GenerationWriter(store, vectors, revision=revision)
         plans = writer.plan([wanted(text, entry=entry, force=force)])
         for plan in plans:
-            writer.stage(plan, embed(plan.new))
+            writer.stage((plan, chunk) for chunk in embed(plan.new))
         writer.finish(plans, embed=embed)
 
     return all_steps
