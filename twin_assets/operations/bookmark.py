@@ -39,6 +39,8 @@ class Bookmark:
         """Begin at a position that is saved, or about to be marked."""
         self.position = position
         self.has_progress = self._has_unmarked_changes = False
+        # Those may have been lost together with their queues, and would be waited for without end.
+        self._unseen = []
 
     def move(self, position: Position, *, changed: bool, drained: bool) -> None:
         """Take in where the stream stands after a batch, and mark or save it where that is due."""

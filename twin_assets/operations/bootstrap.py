@@ -51,6 +51,10 @@ def _ensure(
         log.error("Qdrant has lost %s; a new generation takes its place", live.collection)
         twin.meta.set_status(live.collection, GenerationStatus.RETIRED, "its collection is gone from Qdrant")
     building = next((found for found in known if found.status is GenerationStatus.BUILDING), None)
+    if building is not None and building.since is None:
+        # A crash cut its registration in two, and nobody feeds a generation of an unknown age.
+        twin.meta.forget(building.collection)
+        building = None
     generation = building or twin.meta.register(
         snapshot=snapshot, data_type=data_type, recipe=recipe_of(twin.settings, snapshot, data_type)
     )

@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 
 from twin_assets.errors import DocumentRejected, GenerationMissing
 from twin_assets.models.change import DeadLetter
-from twin_assets.models.generation import Generation
+from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.operations.batch import Batch, Item
 from twin_assets.operations.patience import Patience
 from twin_assets.operations.processors import Processors
@@ -35,12 +35,16 @@ class StepContext:
     dead_letters: DeadLetterOffice
 
     def unless_dropped(self, generation: Generation, call: Callable[[], T]) -> T | None:
-        """Call with patience; go on without a generation that was dropped after the registry was read."""
+        """Call with patience; go on without a generation that was dropped after the registry was read.
+
+        Or that is not created yet: its scan begins behind that, so it finds what is left out here.
+        """
         try:
             return self.patience(call)
         except GenerationMissing:
             known = self.patience(self.twin.meta.generations)
-            if any(found.collection == generation.collection for found in known):
+            expected = {found.collection for found in known if found.status is not GenerationStatus.BUILDING}
+            if generation.collection in expected:
                 raise
             return None
 

@@ -105,8 +105,12 @@ def _building(twin: Twin, snapshot: Snapshot, data_type: DataType) -> tuple[Gene
         if found.snapshot is snapshot and found.status is GenerationStatus.BUILDING:
             if found.since is not None and found.recipe.short == recipe.short:
                 return found, True
-            twin.collections.drop(found.collection)
-            twin.meta.forget(found.collection)
+            if twin.collections.aliases().get(found.alias) == found.collection:
+                # Readers see it already: a crash cut its switch in two.
+                twin.meta.switch_live(found.collection)
+            else:
+                twin.collections.drop(found.collection)
+                twin.meta.forget(found.collection)
     return twin.meta.register(snapshot=snapshot, data_type=data_type, recipe=recipe), False
 
 

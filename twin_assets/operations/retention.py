@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from twin_assets.errors import GenerationMissing
 from twin_assets.models.change import revision_of
-from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.operations.twin import Twin
 
 
@@ -22,13 +23,27 @@ def sweep(twin: Twin, *, now: datetime | None = None) -> list[str]:
         old = now - timedelta(hours=settings.tombstone_hours)
         below = min(watermark, revision_of(int(old.timestamp()), 0))
         for generation in generations:
-            twin.store.sweep_tombstones(generation.collection, below=below)
+            _sweep_tombstones(twin, generation, below=below)
     expired = now - timedelta(hours=settings.standby_hours)
     dropped = []
-    for generation in generations:
+    for generation in twin.meta.generations(include_retired=True):
         since = generation.status_at or generation.created_at
         if generation.status is GenerationStatus.STANDBY and since < expired:
-            twin.meta.forget(generation.collection)
+            # Retired first: writers pass it over, and a crash in between leaves it to the next sweep.
+            twin.meta.set_status(generation.collection, GenerationStatus.RETIRED, "its grace is over")
             twin.collections.drop(generation.collection)
+            twin.meta.forget(generation.collection)
             dropped.append(generation.collection)
+        elif generation.status is GenerationStatus.RETIRED:
+            # It is fed no more, so it may not keep what was deleted since.
+            twin.collections.drop(generation.collection)
     return dropped
+
+
+def _sweep_tombstones(twin: Twin, generation: Generation, *, below: int) -> None:
+    try:
+        twin.store.sweep_tombstones(generation.collection, below=below)
+    except GenerationMissing:
+        # Not created yet, or dropped a moment ago; readers' own collection must be there.
+        if generation.status is GenerationStatus.LIVE:
+            raise

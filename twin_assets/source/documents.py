@@ -114,7 +114,8 @@ class DocumentSource:
 
     def _find(self, session: ClientSession, data_type: DataType, entries: Collection[str]) -> Documents:
         documents: Documents = {(data_type, entry): None for entry in entries}
-        with self._collection(data_type).find(_by_id(entries), FIELDS[data_type], session=session) as cursor:
+        known = [entry for entry in entries if is_reversible(entry)]
+        with self._collection(data_type).find(_by_id(known), FIELDS[data_type], session=session) as cursor:
             for found in cursor:
                 key = _key_of(data_type, found.pop("_id"))
                 if key in documents:

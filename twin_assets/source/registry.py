@@ -56,7 +56,10 @@ class GenerationRegistry:
         )
         self._write(lambda: self._generations.insert_one(_to_document(generation)), generation.alias)
         with causal_session(self._client) as (_, since):
-            self._generations.update_one({"_id": generation.collection}, {"$set": {"since": since}})
+            change = {"$set": {"since": since}}
+            result = self._generations.update_one({"_id": generation.collection}, change)
+        if not result.matched_count:
+            raise _unknown(generation.collection)
         return generation.model_copy(update={"since": since})
 
     def generations(
@@ -73,7 +76,7 @@ class GenerationRegistry:
 
     def set_status(self, collection: str, status: GenerationStatus, note: str = "") -> None:
         """Change a generation's status. Raises ConfigurationError where the collection is unknown."""
-        change = {"$set": {"status": status.value, "note": note}}
+        change = {"$set": _dated(status) | {"note": note}}
         result = self._write(lambda: self._generations.update_one({"_id": collection}, change), collection)
         if not result.matched_count:
             raise _unknown(collection)
@@ -95,11 +98,9 @@ class GenerationRegistry:
         if chosen["status"] == GenerationStatus.RETIRED:
             raise ConfigurationError(f"{collection} is retired, so it is out of date; rebuild instead")
         rivals = {"snapshot": chosen["snapshot"], "type": chosen["type"], "_id": {"$ne": collection}}
-        live, standby = GenerationStatus.LIVE.value, GenerationStatus.STANDBY.value
-        self._generations.update_many(
-            rivals | {"status": live}, {"$set": {"status": standby}}, session=session
-        )
-        self._generations.update_one({"_id": collection}, {"$set": {"status": live}}, session=session)
+        live, standby = _dated(GenerationStatus.LIVE), _dated(GenerationStatus.STANDBY)
+        self._generations.update_many(rivals | {"status": live["status"]}, {"$set": standby}, session=session)
+        self._generations.update_one({"_id": collection}, {"$set": live}, session=session)
 
     def _next_number(self, alias: str) -> int:
         with translate_errors(self._client):
@@ -136,6 +137,10 @@ def increment(collection: Collection[Document], key: str, name: str, also_set: D
         {"_id": key}, change, upsert=True, return_document=ReturnDocument.AFTER
     )
     return int(counter[name]) if counter else 0
+
+
+def _dated(status: GenerationStatus) -> Document:
+    return {"status": status.value, "status_at": datetime.now(UTC).isoformat()}
 
 
 def _to_document(generation: Generation) -> Document:

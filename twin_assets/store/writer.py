@@ -97,27 +97,38 @@ class GenerationWriter:
     def _touch(self, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
         """Move unchanged documents to this revision; plan anew those that changed under our hands.
 
-        Chunks move along with the head: a late rival could otherwise take them over and delete them.
+        Chunks move along with the head: a late rival could otherwise take them over and delete them. A
+        rival's own chunks do not: at this revision nobody would delete them.
         """
         if not plans:
             return []
-        fence = filters.revision_at_most(self._revision)
-        entries = filters.entries_in([plan.wanted.entry for plan in plans])
-        heads = filters.ids_in([plan.wanted.head_id for plan in plans])
-        known = filters.hashes_in({plan.head.source_hash for plan in plans if plan.head})
-        revision: dict[str, Any] = {"revision": self._revision}
-        updates = [(revision, q.Filter(must=[heads, known, fence]))]
-        if self._has_chunks:
-            updates.insert(0, (revision, q.Filter(must=[entries, fence], must_not=[filters.HEAD])))
-        self._store.set_payloads(self._collection, updates)
+        self._store.set_payloads(self._collection, self._touches(plans))
         held = self._held([plan.wanted for plan in plans])
-        if self._has_chunks:
-            self._delete_chunks(plans, filters.revision_below(self._revision))
-        return [
+        again = [
             plan_anew(wanted, head, stored)
             for wanted, head, stored in held
             if not self._is_touched(wanted, head, stored)
         ]
+        if self._has_chunks:
+            changed = {plan.wanted.key for plan in again}
+            touched = [plan for plan in plans if plan.wanted.key not in changed]
+            self._delete_chunks(touched, filters.revision_below(self._revision))
+        return again
+
+    def _touches(self, plans: Sequence[DocumentPlan]) -> list[tuple[dict[str, Any], q.Filter]]:
+        revision: dict[str, Any] = {"revision": self._revision}
+        fence = filters.revision_at_most(self._revision)
+        known = filters.hashes_in({plan.head.source_hash for plan in plans if plan.head})
+        heads = filters.ids_in([plan.wanted.head_id for plan in plans])
+        updates = [(revision, q.Filter(must=[heads, known, fence]))]
+        # Of a refused document only the last good version is here, whoever had it in hand last.
+        refused = [plan.wanted.entry for plan in plans if plan.wanted.quarantine_hash]
+        others = [plan.wanted.entry for plan in plans if not plan.wanted.quarantine_hash]
+        for entries, also in ((refused, []), (others, [known])):
+            if entries and self._has_chunks:
+                chunks = q.Filter(must=[filters.entries_in(entries), *also, fence], must_not=[filters.HEAD])
+                updates.insert(0, (revision, chunks))
+        return updates
 
     def _is_touched(self, wanted: Wanted, head: Head | None, stored: Sequence[points.StoredChunk]) -> bool:
         if head is None or head.revision < self._revision:
@@ -239,9 +250,9 @@ class GenerationWriter:
 
     def _settle_good_version(self, wanted: Wanted, good: Head) -> None:
         """Finish the clean-up that a crash had cut off behind a version that now stays for a while."""
-        entry = filters.entries_in([wanted.entry])
+        reached = [filters.entries_in([wanted.entry]), filters.revision_at_most(self._revision)]
         others = [filters.HEAD, filters.hashes_in([good.source_hash])]
-        self._store.delete(self._collection, q.Filter(must=[entry], must_not=others))
+        self._store.delete(self._collection, q.Filter(must=reached, must_not=others))
         mine = q.Filter(must=[filters.ids_in([wanted.head_id]), filters.revision_is(self._revision)])
         self._store.set_payloads(self._collection, [({"settled": True}, mine)])
 

@@ -105,6 +105,17 @@ def test_markers_do_not_pile_up_while_the_stream_is_away(
     assert twin.publisher.markers[-1].position == 100
 
 
+def test_a_new_start_expects_no_more_of_the_markers_before_it(
+    bookmark: Bookmark, twin: MemoryTwin, clock: Clock
+) -> None:
+    for revision in range(MOST_UNSEEN_MARKERS):
+        clock.now += 60
+        bookmark.move(at(1 + revision), changed=False, drained=True)
+    bookmark.start(Position(None, 99))  # the queues were lost, and the markers in them
+    bookmark.mark()
+    assert twin.publisher.markers[-1].position == 99
+
+
 def test_only_a_saved_token_is_progress(bookmark: Bookmark) -> None:
     bookmark.start(Position(None, 5))
     bookmark.save()

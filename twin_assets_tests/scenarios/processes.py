@@ -1,4 +1,4 @@
-"""The long runs as processes of their own, which can be killed as a machine kills them."""
+"""Commands as processes of their own, which can be killed as a machine kills them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ END_S = 60.0
 
 @dataclass(frozen=True)
 class LongRun:
-    """One `twin capture` or `twin stream`, and the file that it prints into."""
+    """One command at work, such as `twin stream`, and the file that it prints into."""
 
     process: subprocess.Popen[bytes]
     log: Path
@@ -47,12 +47,12 @@ class LongRun:
 
 
 @contextmanager
-def long_run(command: str, settings: Settings) -> Iterator[LongRun]:
+def long_run(settings: Settings, *command: str) -> Iterator[LongRun]:
     """Run `python -m twin_assets <command>` on the servers of `settings`."""
-    log = settings.state_dir / f"{command}-{uuid.uuid4().hex[:8]}.log"
+    log = settings.state_dir / f"{command[0]}-{uuid.uuid4().hex[:8]}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [sys.executable, "-m", "twin_assets", command],
+            [sys.executable, "-m", "twin_assets", *command],
             env=environment_of(settings),
             stdout=out,
             stderr=subprocess.STDOUT,

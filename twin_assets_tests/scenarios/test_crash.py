@@ -1,4 +1,4 @@
-"""Long runs that are killed at work: the next one finishes what they had in hand."""
+"""Runs that are killed at work: the next one finishes what they had in hand, or sets aside what kills them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,12 @@ import pytest
 from twin_assets.broker.depth import queue_depths
 from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.chunk import head_point_id
+from twin_assets.models.generation import GenerationStatus
+from twin_assets.operations.processors import Processors
+from twin_assets.operations.rebuild import SCAN_BATCH, rebuild
 from twin_assets.processing.encoder import SLICE
+from twin_assets.stream.intake import SUSPECT_ATTEMPTS
+from twin_assets.stream.steps import CRASH_LIMIT
 from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import post, words
 from twin_assets_tests.scenarios.processes import long_run
@@ -19,6 +24,7 @@ POST = DataType.POSTS
 LONG_WORDS = 16_000
 FEW_CHUNKS = 10 * SLICE
 CROWD = 2_500
+NEIGHBOURS = 12
 SO_FAR = r"publishing every document, (\d+) so far"
 EMBEDDED = r"chunks_embedded=(\d+)"
 
@@ -34,19 +40,28 @@ def heads_of(twin, entry: str) -> dict:
     return twin.store.heads(live.collection, [head_point_id(document_key(POST, entry))])
 
 
+def documents_in_building(twin) -> int:
+    building = [
+        found.collection
+        for found in twin.meta.generations(POST)
+        if found.status is GenerationStatus.BUILDING and found.collection in twin.collections.names()
+    ]
+    return sum(twin.store.count_documents(collection) for collection in building)
+
+
 def test_a_stream_that_is_killed_while_it_embeds_is_taken_over_where_it_stopped(
     twin, settings, documents, capturing, in_step, chunk_texts
 ):
     text = words(LONG_WORDS)
     documents.posts.insert_one(post(1, text))
     with capturing():
-        with long_run("stream", settings) as first:
+        with long_run(settings, "stream") as first:
             wait_until(lambda: stored_chunks(twin) >= FEW_CHUNKS, what="some chunks are stored", limit_s=60)
             first.kill()
         stored = stored_chunks(twin)
         assert heads_of(twin, "int:1") == {}
         documents.posts.insert_one(post(2, "a neighbour, born while nobody streamed"))
-        with long_run("stream", settings) as second:
+        with long_run(settings, "stream") as second:
             in_step()
             assert " ".join(chunk_texts(POST, "int:1")) == text
             assert chunk_texts(POST, "int:2") == ["a neighbour, born while nobody streamed"]
@@ -59,18 +74,60 @@ def test_a_stream_that_is_killed_while_it_embeds_is_taken_over_where_it_stopped(
     assert twin.dead_letters.count() == 0
 
 
+def test_a_document_that_ends_the_stream_every_time_is_set_aside_and_its_neighbours_go_on(
+    twin, documents, capturing, streaming, in_step, chunk_texts, monkeypatch
+):
+    original, crashes = Processors.embed, []
+
+    def deadly(self, recipe, chunks):
+        if any("deadly" in chunk.content for chunk in chunks):
+            crashes.append(len(chunks))
+            raise RuntimeError("the process ends here")
+        return original(self, recipe, chunks)
+
+    def runs_on() -> bool:
+        """Run a stream until it crashes, or until something was set aside."""
+        before = len(crashes)
+        try:
+            with streaming():
+                wait_until(lambda: len(crashes) > before or twin.dead_letters.count(), what="a fate")
+        except RuntimeError:
+            return False
+        return True
+
+    monkeypatch.setattr(Processors, "embed", deadly)
+    documents.posts.insert_one(post(0, "a deadly text"))
+    documents.posts.insert_many([post(number, f"neighbour {number}") for number in range(1, NEIGHBOURS)])
+    with capturing():
+        wait_until(runs_on, what="the document is set aside", limit_s=90)
+        with streaming():
+            in_step()
+            for number in range(1, NEIGHBOURS):
+                assert chunk_texts(POST, f"int:{number}") == [f"neighbour {number}"]
+            assert chunk_texts(POST, "int:0") == []
+            (stored,) = twin.dead_letters.peek()
+            assert (stored.letter.entry, stored.letter.stage) == ("int:0", "processing")
+            assert "the stream ended each time" in stored.letter.reason
+            assert SUSPECT_ATTEMPTS <= len(crashes) <= SUSPECT_ATTEMPTS + CRASH_LIMIT
+            monkeypatch.setattr(Processors, "embed", original)
+            documents.posts.replace_one({"_id": 0}, post(0, "harmless now"))
+            in_step()
+            assert chunk_texts(POST, "int:0") == ["harmless now"]
+        assert_clean(twin)
+
+
 def test_a_capture_that_is_killed_in_its_first_snapshot_leaves_nothing_out(
     twin, settings, documents, streaming, in_step
 ):
     documents.posts.insert_many([post(number, f"post {number}") for number in range(CROWD)])
-    with long_run("capture", settings) as first:
+    with long_run(settings, "capture") as first:
         wait_until(lambda: first.last_number(SO_FAR) > 0, what="a part is published", limit_s=60)
         first.kill()
     assert twin.meta.load_position() is None
     assert 0 < queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues).total < CROWD
     documents.posts.delete_one({"_id": 0})
     documents.posts.replace_one({"_id": 1}, post(1, "edited between the two"))
-    with long_run("capture", settings) as second, streaming():
+    with long_run(settings, "capture") as second, streaming():
         in_step()
         second.end()
     live = twin.live_generation(Snapshot.VECTOR, POST)
@@ -78,3 +135,28 @@ def test_a_capture_that_is_killed_in_its_first_snapshot_leaves_nothing_out(
     assert twin.store.chunk_texts(live.collection, "int:1") == ["edited between the two"]
     assert_clean(twin)
     assert twin.dead_letters.count() == 0
+
+
+def test_a_rebuild_that_is_killed_changes_nothing_for_readers_and_is_taken_up_again(
+    twin, settings, documents, capturing, streaming, in_step
+):
+    documents.posts.insert_many(
+        [post(number, words(20, prefix=f"p{number}x")) for number in range(3 * SCAN_BATCH)]
+    )
+    with capturing(), streaming():
+        in_step()
+        live = twin.live_generation(Snapshot.VECTOR, POST)
+        with long_run(settings, "rebuild", "posts", "--snapshot", "vector") as first:
+            wait_until(lambda: documents_in_building(twin) > 0, what="a part is built", limit_s=60)
+            first.kill()
+        assert documents_in_building(twin) > 0
+        assert twin.live_generation(Snapshot.VECTOR, POST) == live
+        assert twin.collections.aliases()[live.alias] == live.collection
+        documents.posts.delete_one({"_id": 0})
+        documents.posts.replace_one({"_id": 1}, post(1, "edited between the two"))
+        report = rebuild(twin, Snapshot.VECTOR, POST)
+        assert report.is_resumed
+        assert twin.collections.aliases()[live.alias] == report.generation.collection != live.collection
+        in_step()
+        assert twin.store.count_documents(live.alias) == 3 * SCAN_BATCH - 1
+        assert_clean(twin)

@@ -84,6 +84,14 @@ def test_a_missing_document_is_none_and_a_present_one_plain(
     }
 
 
+def test_an_entry_that_no_document_can_have_is_missing_and_stops_no_other(
+    database: Database[Document], source: DocumentSource
+) -> None:
+    database.posts.insert_one(post(1))
+    found = source.read({DataType.POSTS: ["int:1", "int:x", "oid:malformed"]}).documents
+    assert [key for (_, key), document in found.items() if document is None] == ["int:x", "oid:malformed"]
+
+
 def test_an_equal_id_of_another_kind_is_another_document(
     database: Database[Document], source: DocumentSource
 ) -> None:

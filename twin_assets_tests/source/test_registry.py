@@ -36,6 +36,17 @@ def test_a_generation_comes_back_as_it_was_registered(meta: MetaStore, recipe: R
     assert meta.generations(DataType.ARTICLES) == []
 
 
+def test_every_change_of_status_is_dated(meta: MetaStore) -> None:
+    first = register(meta, status=GenerationStatus.LIVE)
+    second = register(meta)
+    meta.switch_live(second.collection)
+    assert all(found.status_at is not None for found in meta.generations())
+    meta.set_status(first.collection, GenerationStatus.RETIRED)
+    retired = next(found for found in meta.generations(include_retired=True) if found.number == 1)
+    assert retired.status_at is not None
+    assert retired.status_at > retired.created_at
+
+
 def test_since_lies_between_the_registration_and_the_next_read(
     meta: MetaStore, source: DocumentSource
 ) -> None:
