@@ -1,0 +1,77 @@
+"""What a crash of a registration or a switch left behind, and how the next start takes it up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from twin_assets.errors import ConfigurationError
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.change import Change
+from twin_assets.models.generation import GenerationStatus
+from twin_assets.operations.bootstrap import ensure_generations
+from twin_assets.operations.rebuild import rebuild
+from twin_assets.operations.twin import Twin
+from twin_assets.processing.recipes import recipe_of
+
+pytestmark = pytest.mark.servers
+
+Apply = Callable[[list[Change]], None]
+
+
+def test_a_registration_that_a_crash_cut_in_two_is_not_taken_over(twin: Twin) -> None:
+    live = twin.live_generation(Snapshot.CLEANED, DataType.POSTS)
+    assert live is not None
+    twin.collections.drop(live.collection)
+    half = twin.meta.register(snapshot=Snapshot.CLEANED, data_type=DataType.POSTS, recipe=live.recipe)
+    registry = twin.source.client[twin.settings.meta_database]["generations"]
+    registry.update_one({"_id": half.collection}, {"$set": {"since": None}})
+    (created,) = ensure_generations(twin, stop=threading.Event())
+    assert created.since is not None
+    assert twin.live_generation(Snapshot.CLEANED, DataType.POSTS).since is not None  # type: ignore[union-attr]
+
+
+def test_a_registration_that_another_one_swept_away_is_refused(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = recipe_of(twin.settings, Snapshot.CLEANED, DataType.ARTICLES)
+    write = twin.meta._write
+
+    def insert_and_lose(call: Callable[[], object], name: str) -> object:
+        result = write(call, name)
+        for found in twin.meta.generations(DataType.ARTICLES):
+            if found.status is GenerationStatus.BUILDING:
+                twin.meta.forget(found.collection)
+        return result
+
+    monkeypatch.setattr(twin.meta, "_write", insert_and_lose)
+    with pytest.raises(ConfigurationError):
+        twin.meta.register(snapshot=Snapshot.CLEANED, data_type=DataType.ARTICLES, recipe=recipe)
+
+
+def test_changes_go_on_while_a_generation_is_registered_and_not_created_yet(
+    twin: Twin, documents, apply: Apply
+) -> None:
+    recipe = recipe_of(twin.settings, Snapshot.VECTOR, DataType.POSTS)
+    building = twin.meta.register(snapshot=Snapshot.VECTOR, data_type=DataType.POSTS, recipe=recipe)
+    documents["posts"].insert_one(
+        {"_id": 1, "platform": "p", "content": {"text": "some text"}, "author_id": "a"}
+    )
+    apply([Change(type=DataType.POSTS, entry="int:1", revision=0)])
+    report = rebuild(twin, Snapshot.VECTOR, DataType.POSTS)
+    assert report.generation.collection == building.collection
+    assert report.documents == 1
+
+
+def test_a_rebuild_never_drops_the_collection_that_readers_see(twin: Twin) -> None:
+    live = twin.live_generation(Snapshot.CLEANED, DataType.REPOSITORIES)
+    assert live is not None
+    other = live.recipe.model_copy(update={"ascii_only": True})
+    building = twin.meta.register(snapshot=Snapshot.CLEANED, data_type=DataType.REPOSITORIES, recipe=other)
+    twin.collections.create(building)
+    twin.collections.switch(building)  # and here the switch was cut in two
+    report = rebuild(twin, Snapshot.CLEANED, DataType.REPOSITORIES)
+    assert report.generation.collection != building.collection
+    assert twin.collections.exists(building.collection)
