@@ -1,4 +1,4 @@
-"""Runs that are killed at work: the next one finishes what they had in hand, or sets aside what kills them."""
+"""Runs that are killed at work: the next one finishes what was in hand, or sets aside what kills it."""
 
 from __future__ import annotations
 
