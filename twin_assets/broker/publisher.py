@@ -113,10 +113,16 @@ class ChangePublisher:
         self._send([(name, body) for name in queue_names(self._queues)])
 
     def publish_dead(self, letters: Sequence[DeadLetter]) -> None:
-        """Publish dead letters. Raises as `publish`."""
+        """Publish dead letters, into a new queue where theirs is gone. Raises BrokerUnavailable."""
         for start in range(0, len(letters), self._window):
             batch = letters[start : start + self._window]
-            self._send([(DEAD_QUEUE, encode_dead_letter(letter)) for letter in batch])
+            messages = [(DEAD_QUEUE, encode_dead_letter(letter)) for letter in batch]
+            try:
+                self._send(messages)
+            except QueuesMissing:
+                # Nothing that capture would publish anew was in it, and it may be long until capture looks.
+                self._run(self._declare_dead)
+                self._send(messages)
 
     def queues_missing(self) -> list[str]:
         """Return the names of our queues that do not exist now."""
@@ -165,6 +171,9 @@ class ChangePublisher:
 
     async def _declare_missing(self) -> list[str]:
         return await topology.declare(await self._connected(), self._queues)
+
+    async def _declare_dead(self) -> None:
+        await topology.declare_dead(await self._connected())
 
     async def _connected(self) -> Connection:
         if self._connection is not None and not self._connection.connected.is_set():

@@ -105,10 +105,8 @@ async def declare(connection: Connection, queues: int) -> list[str]:
     missing = await find_missing(connection, queues)
     arguments = arguments_for(broker_version(connection))
     try:
+        await declare_dead(connection)
         channel = await open_channel(connection)
-        await channel.declare_queue(
-            DEAD_QUEUE, durable=True, arguments=DEAD_LETTER_QUEUE, timeout=ANSWER_TIMEOUT_S
-        )
         # Downwards: if this is cut short, what exists does not look like a smaller N.
         for name in reversed(queue_names(queues)):
             await channel.declare_queue(name, durable=True, arguments=arguments, timeout=ANSWER_TIMEOUT_S)
@@ -118,6 +116,15 @@ async def declare(connection: Connection, queues: int) -> list[str]:
             f"a queue exists with other arguments ({error}); let the stream drain it, delete it, start again"
         ) from error
     return missing
+
+
+async def declare_dead(connection: Connection) -> None:
+    """Create the queue of dead letters where it is missing."""
+    channel = await open_channel(connection)
+    await channel.declare_queue(
+        DEAD_QUEUE, durable=True, arguments=DEAD_LETTER_QUEUE, timeout=ANSWER_TIMEOUT_S
+    )
+    await channel.close()
 
 
 def _migrate(queues: int) -> str:

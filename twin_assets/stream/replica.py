@@ -118,5 +118,9 @@ def _consume(
         intake = Intake(consumer, queues=queues)
         steps = StreamSteps(context, intake, report=report)
         report(StreamProgress(steps.counts))
-        run_flow(build_flow(ChangeSource(intake, stop=stop), steps))
+        try:
+            run_flow(build_flow(ChangeSource(intake, stop=stop), steps))
+        except Stopped:
+            steps.acquit()
+            raise
         consumer.flush(FLUSH_S)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from twin_assets.broker.consumer import Delivery
-from twin_assets.errors import DocumentRejected, MalformedMessage
+from twin_assets.errors import DocumentRejected, MalformedMessage, SourceUnavailable
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Batch, Counts
@@ -52,6 +53,7 @@ class StreamSteps:
         self._clock = clock
         self._rate = Rate(clock)
         self._swept: float | None = None
+        self._accused: list[str] = []
         self._progress = StreamProgress(Counts())
         context.patience.on_change = self._tell
 
@@ -101,10 +103,18 @@ class StreamSteps:
                 self._context.patience(partial(meta.store_markers, each.markers))
             if suspects := suspect_keys(each.deliveries):
                 self._context.patience(partial(meta.clear_attempts, suspects))
+                self._accused = []
             self._intake.settle(each.deliveries)
         self._sweep_when_due()
         self._move(rounds)
         self._tell()
+
+    def acquit(self) -> None:
+        """Forget the attempt in hand: the stream ends because it was asked to, not by a document's fault."""
+        # While MongoDB is down an innocent attempt stays counted; more than one stop has to meet that.
+        with suppress(SourceUnavailable):
+            self._context.twin.meta.clear_attempts(self._accused)
+            self._accused = []
 
     def _each(self, rounds: Sequence[Round], step: Callable[[Batch], Batch]) -> Iterable[Round]:
         for each in rounds:
@@ -125,7 +135,9 @@ class StreamSteps:
     def _count_attempts(self, deliveries: Sequence[Delivery]) -> set[str]:
         """Count an attempt at each suspect before it is touched: a crash leaves no time for it."""
         count = self._context.twin.meta.count_attempt
-        attempts = {key: self._context.patience(partial(count, key)) for key in suspect_keys(deliveries)}
+        if suspects := suspect_keys(deliveries):
+            self._accused = suspects
+        attempts = {key: self._context.patience(partial(count, key)) for key in suspects}
         return {key for key, number in attempts.items() if number > CRASH_LIMIT}
 
     def _sweep_when_due(self) -> None:

@@ -64,12 +64,19 @@ def test_a_missing_queue_is_named_and_nothing_counts_as_published(rabbitmq_url: 
         with pytest.raises(QueuesMissing, match=r"no queue twin\.changes\.1;") as caught:
             publisher.publish(changes(30))
         assert caught.value.names == (queue_name(1),)
-        with pytest.raises(QueuesMissing, match=r"no queue twin\.dead"):
-            publisher.publish_dead([letter(1)])
         with pytest.raises(QueuesMissing):
             publisher.publish_marker(marker(1))
         assert publisher.declare_missing() == [queue_name(1), DEAD_QUEUE]
         assert publisher.publish(changes(30)) == 30
+
+
+def test_a_letter_makes_its_queue_anew_and_no_other(rabbitmq_url: str) -> None:
+    with ChangePublisher(rabbitmq_url, queues=QUEUES) as publisher:
+        delete_queues(rabbitmq_url, [queue_name(1), DEAD_QUEUE])
+    with ChangePublisher(rabbitmq_url, queues=QUEUES, declare=False) as publisher:
+        publisher.publish_dead([letter(1)])
+        assert publisher.queues_missing() == [queue_name(1)]
+    assert queue_depths(rabbitmq_url, QUEUES).dead == 1
 
 
 def test_a_publisher_that_does_not_declare_leaves_missing_queues_missing(rabbitmq_url: str) -> None:
