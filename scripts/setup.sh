@@ -18,14 +18,24 @@ find_python() {
 }
 
 # One line that counts up, where somebody watches; pip's own hundreds of lines go to the log.
+# Not awk: mawk reads a pipe in blocks, and would tell of the installing when it is over.
 show_progress() {
-    local every=50
-    if [ -t 1 ]; then every=1; fi
-    awk -v total="$(grep -c '==' constraints.txt)" -v every="$every" '
-        /^Collecting / && ++found % every == 0 { printf "setup: %d of some %d packages found%s", found, total, every == 1 ? "\r" : "\n" }
-        /^Installing collected packages/ { print "\nsetup: installing them" }
-        /^ERROR/ { print }
-        { fflush() }'
+    local line found=0 every=50 end='\n' total
+    total=$(grep -c '==' constraints.txt)
+    if [ -t 1 ]; then every=1 end='\r'; fi
+    while IFS= read -r line; do
+        case $line in
+            "Collecting "* | "Processing "*)
+                found=$((found + 1))
+                if ((found % every == 0)); then printf "setup: %d of some %d packages found$end" "$found" "$total"; fi
+                ;;
+            "Installing collected packages"*)
+                if [ -t 1 ]; then echo; fi
+                echo "setup: installing them (a minute or two)"
+                ;;
+            ERROR*) echo "$line" ;;
+        esac
+    done
 }
 
 install_packages() {
