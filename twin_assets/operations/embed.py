@@ -90,6 +90,9 @@ def _withdraw(context: StepContext, batch: Batch, rejection: DocumentRejected) -
         item.chunks[recipe.short] = rejection
     for share in batch.shares:
         if isinstance(share.generation.recipe, VectorRecipe) and share.generation.type is item.type:
+            for plan in share.plans:
+                if plan.wanted.key == item.key:
+                    context.unless_dropped(share.generation, partial(share.writer.unstage, plan))
             others = [plan for plan in share.plans if plan.wanted.key != item.key]
             wanted = item.wanted(share.generation.recipe)
             share.plans = others + context.patience(partial(share.writer.plan, [wanted]))

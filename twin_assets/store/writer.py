@@ -82,6 +82,15 @@ class GenerationWriter:
         ]
         self._store.upsert(self._collection, rows, revision=self._revision)
 
+    def unstage(self, plan: DocumentPlan) -> None:
+        """Take back the chunks that were staged of a version that turned out to have no good form.
+
+        Not those of a forced one, which may stand where the last good version's did.
+        """
+        if plan.new and not plan.wanted.force:
+            new = filters.ids_in([chunk.point_id for chunk in plan.new])
+            self._store.delete(self._collection, q.Filter(must=[new, filters.revision_is(self._revision)]))
+
     def finish(self, plans: Sequence[DocumentPlan], *, embed: Embed) -> list[DocumentPlan]:
         """Make the batch visible and clean up behind it; return the plans that a rival has overtaken."""
         again = self._touch([plan for plan in plans if plan.action is Action.TOUCH])
