@@ -116,7 +116,8 @@ class Settings(BaseSettings):
         url: SecretStr | None = getattr(self, name)
         if url is None:
             raise ConfigurationError(
-                f"TWIN_{name.upper()} is not set and no local stack runs; start one with `twin up`"
+                f"TWIN_{name.upper()} is not set and no local stack runs here; start one with `twin up`, "
+                "or go to the folder where it runs"
             )
         return url.get_secret_value()
 
