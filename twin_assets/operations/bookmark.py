@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from twin_assets.errors import QueuesMissing
 from twin_assets.models.change import Marker
 from twin_assets.source.changes import Position
 
@@ -61,6 +62,9 @@ class Bookmark:
             marker = Marker(position=self.position.revision, sent_at=datetime.now(UTC))
             self._twin.publisher.publish_marker(marker)
             self._unseen.append(marker.position)
+        elif missing := self._twin.publisher.queues_missing():
+            # No marker would meet the gap, and without changes nothing else would.
+            raise QueuesMissing("TWIN_RABBITMQ_URL", missing)
         self._marked_at = self._clock()
         self.save()
 

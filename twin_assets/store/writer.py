@@ -15,18 +15,12 @@ from twin_assets.errors import StoreUnavailable
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.embedded import EmbeddedChunkModel
 from twin_assets.models.generation import Generation
-from twin_assets.models.head import Head
 from twin_assets.store import filters, points
-from twin_assets.store.plan import (
-    Action,
-    DocumentPlan,
-    Wanted,
-    has_moved,
-    is_applied,
-    plan_anew,
-    plan_document,
-)
+from twin_assets.store.fence import Fence
+from twin_assets.store.plan import Action, DocumentPlan, Wanted, has_moved, plan_document
 from twin_assets.store.point_store import PointStore
+from twin_assets.store.quarantine import quarantine
+from twin_assets.store.touch import touch
 
 Embed = Callable[[Sequence[ChunkModel]], list[EmbeddedChunkModel]]
 VERIFY_ROUNDS = 3
@@ -43,7 +37,7 @@ class GenerationWriter:
         self._generation = generation
         self._collection = generation.collection
         self._revision = revision
-        self._has_chunks = generation.recipe.snapshot == "vector"
+        self._fence = Fence(store, generation, revision)
 
     def override(self, documents: Sequence[Wanted], *, above: int) -> None:
         """Reset revisions that no cluster time has reached yet, in documents whose change is forced."""
@@ -54,20 +48,10 @@ class GenerationWriter:
 
     def plan(self, documents: Sequence[Wanted]) -> list[DocumentPlan]:
         """Compare documents with what the generation holds: two reads for the whole batch."""
-        recipe = self._generation.recipe.short
         return [
-            plan_document(wanted, head, stored, revision=self._revision, recipe=recipe)
-            for wanted, head, stored in self._held(documents)
+            plan_document(wanted, head, stored, revision=self._revision, recipe=self._fence.recipe)
+            for wanted, head, stored in self._fence.held(documents)
         ]
-
-    def _held(
-        self, documents: Sequence[Wanted]
-    ) -> list[tuple[Wanted, Head | None, Sequence[points.StoredChunk]]]:
-        heads = self._store.heads(self._collection, [wanted.head_id for wanted in documents])
-        stored: dict[str, list[points.StoredChunk]] = {}
-        if self._has_chunks:
-            stored = self._store.chunks(self._collection, [wanted.entry for wanted in documents])
-        return [(wanted, heads.get(wanted.key), stored.get(wanted.entry, [])) for wanted in documents]
 
     def stage(self, embedded: Iterable[tuple[DocumentPlan, EmbeddedChunkModel]]) -> None:
         """Write new chunks, of any of the documents; what is written once survives a crash of the rest."""
@@ -93,57 +77,15 @@ class GenerationWriter:
 
     def finish(self, plans: Sequence[DocumentPlan], *, embed: Embed) -> list[DocumentPlan]:
         """Make the batch visible and clean up behind it; return the plans that a rival has overtaken."""
-        again = self._touch([plan for plan in plans if plan.action is Action.TOUCH])
+        again = touch(self._fence, [plan for plan in plans if plan.action is Action.TOUCH])
         due = [*plans, *again]
         written = [plan for plan in due if plan.action in (Action.WRITE, Action.DELETE)]
         quarantined = [plan for plan in due if plan.action is Action.QUARANTINE]
         self._move_kept(written)
         self._verify(written, embed=embed)
         self._write_heads(written)
-        self._quarantine(quarantined)
-        return self._settle(written) + self._overtaken(quarantined)
-
-    def _touch(self, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
-        """Move unchanged documents to this revision; plan anew those that changed under our hands.
-
-        Chunks move along with the head: a late rival could otherwise take them over and delete them. A
-        rival's own chunks do not: at this revision nobody would delete them.
-        """
-        if not plans:
-            return []
-        self._store.set_payloads(self._collection, self._touches(plans))
-        held = self._held([plan.wanted for plan in plans])
-        again = [
-            plan_anew(wanted, head, stored)
-            for wanted, head, stored in held
-            if not self._is_touched(wanted, head, stored)
-        ]
-        if self._has_chunks:
-            changed = {plan.wanted.key for plan in again}
-            touched = [plan for plan in plans if plan.wanted.key not in changed]
-            self._delete_chunks(touched, filters.revision_below(self._revision))
-        return again
-
-    def _touches(self, plans: Sequence[DocumentPlan]) -> list[tuple[dict[str, Any], q.Filter]]:
-        revision: dict[str, Any] = {"revision": self._revision}
-        fence = filters.revision_at_most(self._revision)
-        known = filters.hashes_in({plan.head.source_hash for plan in plans if plan.head})
-        heads = filters.ids_in([plan.wanted.head_id for plan in plans])
-        updates = [(revision, q.Filter(must=[heads, known, fence]))]
-        # Of a refused document only the last good version is here, whoever had it in hand last.
-        refused = [plan.wanted.entry for plan in plans if plan.wanted.quarantine_hash]
-        others = [plan.wanted.entry for plan in plans if not plan.wanted.quarantine_hash]
-        for entries, also in ((refused, []), (others, [known])):
-            if entries and self._has_chunks:
-                chunks = q.Filter(must=[filters.entries_in(entries), *also, fence], must_not=[filters.HEAD])
-                updates.insert(0, (revision, chunks))
-        return updates
-
-    def _is_touched(self, wanted: Wanted, head: Head | None, stored: Sequence[points.StoredChunk]) -> bool:
-        if head is None or head.revision < self._revision:
-            return False
-        recipe = self._generation.recipe.short
-        return head.revision > self._revision or is_applied(wanted, head, stored, recipe=recipe)
+        quarantine(self._fence, quarantined)
+        return self._clean_up(written) + self._fence.overtaken(quarantined)
 
     def _move_kept(self, plans: Sequence[DocumentPlan]) -> None:
         updates: list[tuple[dict[str, Any], q.Filter]] = []
@@ -190,7 +132,7 @@ class GenerationWriter:
         raise StoreUnavailable(self._store.place, f"{self._collection} keeps losing chunks that were written")
 
     def _write_heads(self, plans: Sequence[DocumentPlan]) -> None:
-        settled = not self._has_chunks
+        settled = not self._fence.has_chunks
         heads = [self._head(plan, settled=settled) for plan in plans]
         self._store.upsert(self._collection, heads, revision=self._revision)
 
@@ -206,72 +148,13 @@ class GenerationWriter:
             settled=settled,
         )
 
-    def _settle(self, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
+    def _clean_up(self, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
         """Read the heads back; where they are ours delete what is older, where not, what is ours."""
-        overtaken = self._overtaken(plans)
-        if not self._has_chunks or not plans:
-            return overtaken
+        overtaken = self._fence.overtaken(plans)
         lost = {plan.wanted.key for plan in overtaken}
         won = [plan for plan in plans if plan.wanted.key not in lost]
-        self._delete_chunks(overtaken, filters.revision_is(self._revision))
-        self._delete_chunks(won, filters.revision_below(self._revision))
-        if won:
-            heads = filters.ids_in([plan.wanted.head_id for plan in won])
-            mine = q.Filter(must=[heads, filters.revision_is(self._revision)])
-            self._store.set_payloads(self._collection, [({"settled": True}, mine)])
+        self._fence.delete_chunks(overtaken, filters.revision_is(self._revision))
+        self._fence.delete_chunks(won, filters.revision_below(self._revision))
+        if self._fence.has_chunks:
+            self._fence.settle([plan.wanted for plan in won])
         return overtaken
-
-    def _overtaken(self, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
-        heads = self._store.heads(self._collection, [plan.wanted.head_id for plan in plans])
-        return [plan for plan in plans if not self._is_mine(heads.get(plan.wanted.key))]
-
-    def _is_mine(self, head: Head | None) -> bool:
-        return head is not None and head.revision == self._revision
-
-    def _delete_chunks(self, plans: Sequence[DocumentPlan], which: q.FieldCondition) -> None:
-        if plans:
-            entries = filters.entries_in([plan.wanted.entry for plan in plans])
-            self._store.delete(self._collection, q.Filter(must=[entries, which], must_not=[filters.HEAD]))
-
-    def _quarantine(self, plans: Sequence[DocumentPlan]) -> None:
-        """Mark refused documents; the last good version stays, moved to this revision with its chunks."""
-        fresh = [plan for plan in plans if plan.head is None or plan.head.deleted]
-        heads = [
-            points.quarantine_head(
-                self._generation,
-                plan.wanted.entry,
-                revision=self._revision,
-                quarantine_hash=plan.wanted.quarantine_hash,
-            )
-            for plan in fresh
-        ]
-        self._store.upsert(self._collection, heads, revision=self._revision)
-        updates = [
-            update
-            for plan in plans
-            if plan.head is not None and not plan.head.deleted
-            for update in self._quarantine_updates(plan)
-        ]
-        self._store.set_payloads(self._collection, updates)
-        for plan in plans:
-            if plan.head is not None and not plan.head.deleted and not plan.head.settled:
-                self._settle_good_version(plan.wanted, plan.head)
-
-    def _settle_good_version(self, wanted: Wanted, good: Head) -> None:
-        """Finish the clean-up that a crash had cut off behind a version that now stays for a while."""
-        reached = [filters.entries_in([wanted.entry]), filters.revision_at_most(self._revision)]
-        others = [filters.HEAD, filters.hashes_in([good.source_hash])]
-        self._store.delete(self._collection, q.Filter(must=reached, must_not=others))
-        mine = q.Filter(must=[filters.ids_in([wanted.head_id]), filters.revision_is(self._revision)])
-        self._store.set_payloads(self._collection, [({"settled": True}, mine)])
-
-    def _quarantine_updates(self, plan: DocumentPlan) -> list[tuple[dict[str, Any], q.Filter]]:
-        fence = filters.revision_at_most(self._revision)
-        entry = filters.entries_in([plan.wanted.entry])
-        head = filters.ids_in([plan.wanted.head_id])
-        revision: dict[str, Any] = {"revision": self._revision}
-        mark = revision | {"quarantined": True, "quarantine_hash": plan.wanted.quarantine_hash}
-        return [
-            (revision, q.Filter(must=[entry, fence], must_not=[filters.HEAD])),
-            (mark, q.Filter(must=[head, fence])),
-        ]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from twin_assets.errors import QueuesMissing
 from twin_assets.operations.bookmark import LONGEST_WAIT_S, MOST_UNSEEN_MARKERS, Bookmark
 from twin_assets.operations.rate import Rate
 from twin_assets.settings import Settings
@@ -94,6 +95,7 @@ def test_the_position_is_saved_every_ten_seconds_between_markers(
 def test_markers_do_not_pile_up_while_the_stream_is_away(
     bookmark: Bookmark, twin: MemoryTwin, clock: Clock
 ) -> None:
+    twin.publisher.missing = []
     for revision in range(1, 100):
         clock.now += 60
         bookmark.move(at(revision), changed=False, drained=True)
@@ -114,6 +116,18 @@ def test_a_new_start_expects_no_more_of_the_markers_before_it(
     bookmark.start(Position(None, 99))  # the queues were lost, and the markers in them
     bookmark.mark()
     assert twin.publisher.markers[-1].position == 99
+
+
+def test_queues_that_were_lost_are_noticed_even_when_no_marker_is_due(
+    bookmark: Bookmark, twin: MemoryTwin, clock: Clock
+) -> None:
+    twin.publisher.missing = ["twin.changes.0"]
+    for revision in range(1, MOST_UNSEEN_MARKERS + 1):
+        clock.now += 60
+        bookmark.move(at(revision), changed=False, drained=True)
+    clock.now += 60
+    with pytest.raises(QueuesMissing, match=r"twin\.changes\.0"):
+        bookmark.move(at(1000), changed=False, drained=True)
 
 
 def test_only_a_saved_token_is_progress(bookmark: Bookmark) -> None:

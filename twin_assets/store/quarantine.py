@@ -1,0 +1,50 @@
+"""Refused documents: marked as such, while their last good version stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from qdrant_client import models as q
+
+from twin_assets.models.head import Head
+from twin_assets.store import filters, points
+from twin_assets.store.fence import Fence
+from twin_assets.store.plan import DocumentPlan, Wanted
+
+
+def quarantine(fence: Fence, plans: Sequence[DocumentPlan]) -> None:
+    """Mark refused documents; the last good version moves to this revision with its chunks."""
+    good = [(plan.wanted, plan.head) for plan in plans if plan.head is not None and not plan.head.deleted]
+    never_good = [plan.wanted for plan in plans if plan.head is None or plan.head.deleted]
+    heads = [
+        points.quarantine_head(
+            fence.generation, wanted.entry, revision=fence.revision, quarantine_hash=wanted.quarantine_hash
+        )
+        for wanted in never_good
+    ]
+    fence.store.upsert(fence.collection, heads, revision=fence.revision)
+    updates = [update for wanted, _ in good for update in _marks(fence, wanted)]
+    fence.store.set_payloads(fence.collection, updates)
+    for wanted, head in good:
+        if not head.settled:
+            _settle_good_version(fence, wanted, head)
+
+
+def _marks(fence: Fence, wanted: Wanted) -> list[tuple[dict[str, Any], q.Filter]]:
+    reached = filters.revision_at_most(fence.revision)
+    entry = filters.entries_in([wanted.entry])
+    revision: dict[str, Any] = {"revision": fence.revision}
+    mark = revision | {"quarantined": True, "quarantine_hash": wanted.quarantine_hash}
+    return [
+        (revision, q.Filter(must=[entry, reached], must_not=[filters.HEAD])),
+        (mark, q.Filter(must=[filters.ids_in([wanted.head_id]), reached])),
+    ]
+
+
+def _settle_good_version(fence: Fence, wanted: Wanted, good: Head) -> None:
+    """Finish the clean-up that a crash had cut off behind a version that now stays for a while."""
+    reached = [filters.entries_in([wanted.entry]), filters.revision_at_most(fence.revision)]
+    others = [filters.HEAD, filters.hashes_in([good.source_hash])]
+    fence.store.delete(fence.collection, q.Filter(must=reached, must_not=others))
+    fence.settle([wanted])
