@@ -132,8 +132,12 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         return Settings(**overrides)
     except ValidationError as error:
-        lines = [f"TWIN_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+        lines = [f"TWIN_{str(fault['loc'][0]).upper()}: {_plain(fault['msg'])}" for fault in error.errors()]
         raise ConfigurationError("; ".join(lines)) from None
+
+
+def _plain(message: str) -> str:
+    return message.removeprefix("Value error, ")  # pydantic's word for what a validator of ours says
 
 
 def without_credentials(url: str) -> str:

@@ -66,6 +66,8 @@ def replay(
             lambda stored: everything or stored.number in wanted, twin.publisher.publish
         )
     say(f"replayed {len(taken)}")
+    if not everything and len(taken) < len(wanted):
+        raise ConfigurationError("some have no such number or no document; see `twin dead-letters list`")
 
 
 def _peek(limit: int) -> list[StoredLetter]:

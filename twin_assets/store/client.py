@@ -32,7 +32,7 @@ def translated(url: str, collection: str = "") -> Iterator[None]:
     try:
         yield
     except (ResponseHandlingException, ResourceExhaustedResponse, httpx.TransportError) as error:
-        raise StoreUnavailable(without_credentials(url), type(error).__name__) from error
+        raise StoreUnavailable(without_credentials(url), _reason_of(error)) from error
     except UnexpectedResponse as error:
         status = error.status_code or SERVER_FAULTS
         if status == NOT_FOUND and collection:
@@ -42,3 +42,9 @@ def translated(url: str, collection: str = "") -> Iterator[None]:
         if status >= SERVER_FAULTS:
             raise StoreUnavailable(without_credentials(url), f"HTTP {status}") from error
         raise
+
+
+def _reason_of(error: Exception) -> str:
+    """Quote a failed connection; any other text of the library may hold a document's."""
+    fault = error.source if isinstance(error, ResponseHandlingException) else error
+    return str(fault) if isinstance(fault, httpx.ConnectError) else type(fault).__name__

@@ -45,7 +45,7 @@ def test_a_wrong_setting_is_one_line_and_wrong_usage(monkeypatch, capsys, tmp_pa
     assert code == ExitCode.WRONG_USAGE
     assert len(error.strip().splitlines()) == 1
     assert "TWIN_PROFILE" in error
-    assert "TWIN_QDRANT_URL: Value error, must start with http:// or https://" in error
+    assert "TWIN_QDRANT_URL: must start with http:// or https://" in error
 
 
 def test_without_any_server_it_says_how_to_get_one(monkeypatch, capsys, tmp_path):
@@ -61,6 +61,13 @@ def test_a_server_that_is_down_is_one_line_and_its_own_code(monkeypatch, capsys,
     assert "RabbitMQ" in error
     assert "secret-word" not in error
     assert "Traceback" not in error
+
+
+def test_a_refused_connection_is_called_that(monkeypatch, capsys, nowhere):
+    code, error = run_main(monkeypatch, capsys, "search", "anything")
+    assert code == ExitCode.SERVER_UNREACHABLE
+    assert "Qdrant at http://127.0.0.1:1 cannot be reached" in error
+    assert "Connection refused" in error
 
 
 def test_status_names_the_servers_that_are_down(nowhere):
@@ -80,6 +87,19 @@ def test_replay_wants_to_know_which(monkeypatch, capsys, nowhere):
     code, error = run_main(monkeypatch, capsys, "dead-letters", "replay")
     assert code == ExitCode.WRONG_USAGE
     assert "--all" in error
+
+
+@pytest.mark.servers
+def test_replaying_a_number_that_is_not_there_is_wrong_usage(
+    monkeypatch, capsys, tmp_path, mongodb_url, rabbitmq_url, qdrant_url
+):
+    monkeypatch.setenv("TWIN_STATE_DIR", str(tmp_path))
+    monkeypatch.setenv("TWIN_MONGODB_URL", mongodb_url)
+    monkeypatch.setenv("TWIN_RABBITMQ_URL", rabbitmq_url)
+    monkeypatch.setenv("TWIN_QDRANT_URL", qdrant_url)
+    code, error = run_main(monkeypatch, capsys, "dead-letters", "replay", "9")
+    assert code == ExitCode.WRONG_USAGE
+    assert "twin dead-letters list" in error
 
 
 def test_help_does_not_load_what_takes_seconds():
