@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from twin_assets.errors import StackError
 from twin_assets.stack.binaries import find_epmd, find_mongod, find_qdrant, find_rabbitmq
@@ -18,6 +19,10 @@ from twin_assets.stack.servers import MongoServer, QdrantServer
 
 TOOLS = Path(sys.prefix) / "tools"
 VHOSTS_AT_ONCE = 40
+
+# A busy machine takes seconds over the first examples of a fresh clone, which says nothing about the code.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
