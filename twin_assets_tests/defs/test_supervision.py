@@ -22,9 +22,10 @@ Report = Callable[[int], None]
 
 
 @pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
+def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
+    # On disk: threads that share SQLite in memory get "table is locked" at once, without any wait.
+    with DagsterInstance.local_temp(str(tmp_path)) as on_disk:
+        yield on_disk
 
 
 def the_run(instance: DagsterInstance) -> DagsterRun:
