@@ -1,6 +1,5 @@
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
-import pytest
 from dagster import DagsterInstance, ExecuteInProcessResult, OpExecutionContext, job, op
 
 from twin_assets.defs.checks import CHECKS, all_check_keys, build_checks
@@ -8,12 +7,6 @@ from twin_assets.defs.verification import verify
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.operations import checks as operations
 from twin_assets.operations.checks import CheckResult
-
-
-@pytest.fixture
-def instance() -> Iterator[DagsterInstance]:
-    with DagsterInstance.ephemeral() as ephemeral:
-        yield ephemeral
 
 
 def results(passes: Callable[[str], bool] = lambda name: True) -> list[CheckResult]:

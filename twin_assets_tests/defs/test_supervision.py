@@ -5,7 +5,7 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,13 +19,6 @@ from twin_assets.errors import SourceUnavailable
 from twin_assets_tests.defs.flows import WATCHED, Working, quick_settings, supervising_job
 
 Report = Callable[[int], None]
-
-
-@pytest.fixture
-def instance(tmp_path: Path) -> Iterator[DagsterInstance]:
-    # On disk: threads that share SQLite in memory get "table is locked" at once, without any wait.
-    with DagsterInstance.local_temp(str(tmp_path)) as on_disk:
-        yield on_disk
 
 
 def the_run(instance: DagsterInstance) -> DagsterRun:
