@@ -173,3 +173,7 @@ def test_no_text_is_left_after_a_delete(twin, documents, capturing, streaming, i
         in_step()
         for name in twin.collections.names():
             assert "confidential" not in str([record.payload for record in twin.store.scroll(name)])
+        assert "confidential" not in str(twin.dead_letters.peek())
+        records = twin.source.client[twin.settings.meta_database]
+        for name in records.list_collection_names():
+            assert "confidential" not in str(records[name].find().to_list())
