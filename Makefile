@@ -9,7 +9,7 @@ $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbit
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test check bench up down dev clean \
+.PHONY: help setup demo test lint check bench up down dev clean \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -23,12 +23,14 @@ demo: $(SETUP) ## Show the whole job on demo documents; Ctrl-C stops it, ARGS=--
 test: $(SETUP) ## Run every test, on real servers, with the coverage floor (ARGS="-k ..." runs some, without it)
 	@$(BIN)/pytest $(or $(ARGS),-n 2 --dist loadfile --cov --cov-report=term:skip-covered)
 
-check: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's own validation
+lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's own validation
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/dagster definitions validate -w workspace.yaml
+
+check: lint test ## Everything that CI asks for: lint, then all tests with the coverage floor
 
 bench: $(SETUP) ## Measure throughput and latency, and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -6,9 +6,11 @@ import threading
 
 import pytest
 
+from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.operations.processors import Processors
+from twin_assets.operations.twin import Twin
 from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import article, post, repository, words
 from twin_assets_tests.waiting import wait_until
@@ -166,14 +168,37 @@ def test_capture_goes_on_where_it_stopped(twin, documents, capturing, streaming,
 
 
 def test_no_text_is_left_after_a_delete(twin, documents, capturing, streaming, in_step):
-    documents.posts.insert_one(post(1, "confidential " + words(40)))
-    with capturing(), streaming():
-        in_step()
+    secret = "confidential"
+    documents.posts.insert_one(post(1, f"{secret} {words(40)}"))
+    with capturing():
+        with streaming():
+            in_step()
+        documents.posts.replace_one({"_id": 1}, post(1, f"{secret} {words(50)}"))
         documents.posts.delete_one({"_id": 1})
-        in_step()
-        for name in twin.collections.names():
-            assert "confidential" not in str([record.payload for record in twin.store.scroll(name)])
-        assert "confidential" not in str(twin.dead_letters.peek())
-        records = twin.source.client[twin.settings.meta_database]
-        for name in records.list_collection_names():
-            assert "confidential" not in str(records[name].find().to_list())
+        queued = waiting_bodies(twin)
+        assert b"int:1" in queued, "the changes wait in a queue while nobody streams"
+        assert secret.encode() not in queued
+        with streaming():
+            in_step()
+    for name in twin.collections.names():
+        assert secret not in str([record.payload for record in twin.store.scroll(name)])
+    assert secret not in str(twin.dead_letters.peek())
+    records = twin.source.client[twin.settings.meta_database]
+    for name in records.list_collection_names():
+        assert secret not in str(records[name].find().to_list())
+
+
+def waiting_bodies(twin: Twin) -> bytes:
+    """Return what waits in all change queues, byte for byte, once there is some; it stays there."""
+    settings = twin.settings
+    queues = range(settings.rabbitmq_queues)
+    url = settings.require_url("rabbitmq_url")
+    found: list[bytes] = []
+
+    def look() -> bool:
+        found.extend(each.body for queue in queues for each in consumer.poll(queue, 100))
+        return any(b"int:1" in body for body in found)
+
+    with ChangeConsumer(url, queues=settings.rabbitmq_queues, indexes=queues, prefetch=100) as consumer:
+        wait_until(look, what="a change waits in a queue")
+    return b"".join(found)

@@ -1,4 +1,7 @@
-"""The whole twin as `twin dev` runs it: Dagster starts long runs, replaces a dead one and gives a verdict."""
+"""The whole twin as `twin dev` runs it: Dagster starts long runs, replaces a dead one and gives a verdict.
+
+All tests share one stack, and each has documents of its own.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,17 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
-from dagster import DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import AssetKey, DagsterEventType, DagsterInstance, EventLogEntry
 from qdrant_client.models import PointVectors
 
 from twin_assets.cli.long_runs import ACTIVE, dagster_api, run_job
+from twin_assets.defs.names import CHANGES_KEY, collection_key
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType
+from twin_assets.models.base import DataType, Snapshot
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import URL_SCHEMES, Settings, load_settings
 from twin_assets.stack.dagster_api import DagsterApi
@@ -33,26 +38,29 @@ HASTE = {
     "TWIN_HEARTBEAT_INTERVAL_S": "1",
     "TWIN_HEARTBEAT_LIMIT_S": "10",
     "TWIN_MARKER_INTERVAL_S": "0.5",
+    "TWIN_OBSERVATION_INTERVAL_S": "1",
 }
 RUN_S = 90.0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def settings(
-    server_binaries: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    server_binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Settings]:
     """A stack with Dagster, and its URLs as every process finds them."""
-    for name in URL_SCHEMES:
-        monkeypatch.delenv(f"TWIN_{name.upper()}", raising=False)
-    for name, value in HASTE.items():
-        monkeypatch.setenv(name, value)
+    state = tmp_path_factory.mktemp("supervised")
     ports = {f"local_{name}_port": free_port() for name in PORTS}
-    stack = LocalStack(load_settings(state_dir=tmp_path, **ports))
-    try:
-        stack.dev()
-        yield load_settings(state_dir=tmp_path)
-    finally:
-        stack.down()
+    with pytest.MonkeyPatch.context() as environment:
+        for name in URL_SCHEMES:
+            environment.delenv(f"TWIN_{name.upper()}", raising=False)
+        for name, value in HASTE.items():
+            environment.setenv(name, value)
+        stack = LocalStack(load_settings(state_dir=state, **ports))
+        try:
+            stack.dev()
+            yield load_settings(state_dir=state)
+        finally:
+            stack.down()
 
 
 @pytest.fixture
@@ -62,28 +70,34 @@ def twin(settings: Settings) -> Iterator[Twin]:
         yield opened
 
 
-def test_a_dead_stream_is_replaced_and_the_verdict_tells_a_sound_twin_from_a_spoilt_one(
-    twin, settings, documents, chunk_texts
-):
-    api = dagster_api(settings)
+@pytest.fixture
+def await_texts(chunk_texts):
+    """Wait until readers see exactly these chunks of a post."""
 
-    def await_text(entry: str, text: str) -> None:
-        def is_there() -> bool:
+    def wait(entry: str, texts: list[str]) -> None:
+        def are_there() -> bool:
             with suppress(GenerationMissing):  # registered a moment ago, and not created yet
-                return chunk_texts(POST, entry) == [text]
+                return chunk_texts(POST, entry) == texts
             return False
 
-        wait_until(is_there, what=f"{entry} says {text!r}", limit_s=RUN_S)
+        wait_until(are_there, what=f"{entry} says {texts}", limit_s=RUN_S)
 
+    return wait
+
+
+def test_a_dead_stream_is_replaced_and_the_verdict_tells_a_sound_twin_from_a_spoilt_one(
+    twin, settings, documents, await_texts
+):
+    api = dagster_api(settings)
     documents.posts.insert_one(post(1, "written first"))
-    await_text("int:1", "written first")
+    await_texts("int:1", ["written first"])
 
     killed = active_run(api, "stream_features")
     worker_of(killed, settings).kill()
     documents.posts.replace_one({"_id": 1}, post(1, "edited while nobody streamed"))
     documents.posts.insert_one(post(2, "born while nobody streamed"))
-    await_text("int:1", "edited while nobody streamed")
-    await_text("int:2", "born while nobody streamed")
+    await_texts("int:1", ["edited while nobody streamed"])
+    await_texts("int:2", ["born while nobody streamed"])
     assert api.run_status(killed) == "FAILURE"
     assert active_run(api, "stream_features") != killed
 
@@ -93,6 +107,51 @@ def test_a_dead_stream_is_replaced_and_the_verdict_tells_a_sound_twin_from_a_spo
     (verdict, *_) = api.latest_runs("verify_features")
     reason = failure_of(verdict["runId"], settings)
     assert reason.endswith("checks failed: qdrant/vector_posts vectors_are_sound"), reason
+
+
+def test_lag_throughput_and_dead_letters_show_in_dagster(twin, settings, documents, await_texts):
+    documents.posts.insert_many([post(11, "a good one"), {"_id": 12, "platform": "p", "content": {}}])
+    await_texts("int:11", ["a good one"])
+
+    def streamed() -> bool:
+        found = observed(collection_key(Snapshot.VECTOR, POST), settings)
+        return found.get("dead_letters") == 1 and found.get("chunks", 0) >= 1
+
+    def captured() -> bool:
+        return observed(CHANGES_KEY, settings).get("dead_letters") == 1
+
+    wait_until(streamed, what="the collection's observation tells of the dead letter", limit_s=RUN_S)
+    wait_until(captured, what="the queues' observation tells of the dead letter", limit_s=RUN_S)
+    collection = observed(collection_key(Snapshot.VECTOR, POST), settings)
+    assert 0 <= collection["lag_s"] < RUN_S
+    assert collection["chunks_per_s"] >= 0
+    assert collection["documents"] == twin.store.count_documents("vector_posts")
+    queues = observed(CHANGES_KEY, settings)
+    assert {"waiting", "lag_s", "changes_per_s", "published"} <= queues.keys()
+
+
+def test_no_text_is_left_in_events_and_logs_after_a_delete(settings, documents, await_texts):
+    secret = "unspeakable"
+    documents.posts.insert_many([post(21, secret), {"_id": 22, "platform": "p", "content": {"text": secret}}])
+    await_texts("int:21", [secret])
+    documents.posts.delete_many({"_id": {"$in": [21, 22]}})
+    await_texts("int:21", [])
+    assert run_job(dagster_api(settings), "verify_features", limit_s=RUN_S) in ("SUCCESS", "FAILURE")
+    written = [settings.state_dir / "dagster", settings.state_dir / "logs"]
+    files = [path for folder in written for path in folder.rglob("*") if path.is_file()]
+    assert {"runs.db", "index.db"} & {path.name for path in files}, files
+    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+
+
+def observed(key: AssetKey, settings: Settings) -> dict[str, Any]:
+    """Return the figures of an asset's newest observation, as the UI shows them; none before the first."""
+    with DagsterInstance.from_config(str(settings.state_dir / "dagster")) as instance:
+        newest = instance.fetch_observations(key, limit=1).records
+    return {
+        name: value.value
+        for record in newest
+        for name, value in record.asset_observation.metadata.items()
+    }
 
 
 def active_run(api: DagsterApi, job: str) -> str:

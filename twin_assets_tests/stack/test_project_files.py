@@ -16,7 +16,7 @@ from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    *("help", "setup", "demo", "test", "check", "bench", "up", "down", "dev", "clean"),
+    *("help", "setup", "demo", "test", "lint", "check", "bench", "up", "down", "dev", "clean"),
     *("local-start-infra", "local-start-cdc", "local-bytewax", "local-insert-data-mongo"),
 }
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
@@ -66,7 +66,14 @@ def test_script_is_runnable_and_sound(script: Path) -> None:
 def test_ci_calls_the_targets_that_people_call() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "export CI=true" in lines
-    assert [line for line in lines if line.startswith("make ")] == ["make check", "make test"]
+    assert [line for line in lines if line.startswith("make ")] == ["make lint", "make test"]
+
+
+def test_check_is_lint_and_every_test_with_the_coverage_floor() -> None:
+    command = ["make", "--dry-run", "--directory", str(ROOT), "check"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert all(part in shown for part in ("ruff check", "mypy", "lint-imports", "pytest", "--cov"))
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["fail_under"] >= 85
 
 
 def test_every_dependency_is_pinned_in_the_constraints() -> None:
