@@ -11,10 +11,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from qdrant_client import models as q
+
 from benchmarks.readiness import worker_of
 from benchmarks.report import Figures
 from benchmarks.texts import articles
-from benchmarks.world import World, wait_in_step
+from benchmarks.world import World, wait_for, wait_in_step
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.operations.processors import Processors
@@ -22,6 +24,7 @@ from twin_assets.operations.rebuild import rebuild
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.processing.recipes import vector_recipe
 from twin_assets.source.writer import storable
+from twin_assets.store import filters
 
 
 @dataclass(frozen=True)
@@ -86,12 +89,24 @@ def _stream(world: World, raw: Sequence[dict], *, expected: int) -> Cost:
 
     def write() -> None:
         world.twin.writer.write(DataType.ARTICLES, [storable(document) for document in raw])
-        wait_in_step(world)
+        _await_settled(world, documents=len(raw))
 
     cost = _timed(expected, write, lambda: sum(worker.cpu_times()[:2]))
+    wait_in_step(world)
     live = world.twin.live_generation(Snapshot.VECTOR, DataType.ARTICLES)
     _same(world.twin.store.count_chunks(live.collection), expected)
     return cost
+
+
+def _await_settled(world: World, *, documents: int) -> None:
+    """Wait until every document is complete for readers; the next marker would tell of it only later."""
+    live = world.twin.live_generation(Snapshot.VECTOR, DataType.ARTICLES)
+    settled = q.Filter(must=[filters.HEAD, filters.SETTLED])
+    wait_for(
+        lambda: world.twin.store.count(live.collection, settled) == documents,
+        "every document is settled",
+        pause_s=0.2,
+    )
 
 
 def _rebuild(world: World, *, expected: int) -> Cost:

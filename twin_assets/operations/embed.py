@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from typing import TypeVar
+from types import TracebackType
+from typing import Self, TypeVar
 
 from twin_assets.errors import DocumentRejected
 from twin_assets.models.chunk import ChunkModel
@@ -33,10 +35,51 @@ def embed_batch(context: StepContext, batch: Batch) -> Batch:
                 work.setdefault(key, []).append((share, plan, chunk))
     # Texts of like length share a slice, since the encoder pads to the longest.
     ordered = sorted(work, key=lambda key: (key[0], len(key[1])))
-    for slice_ in slices_by_recipe(ordered):
-        context.patience.check()
-        _embed_slice(context, batch, [placed for key in slice_ for placed in work[key]])
+    with _Staging(context, batch) as staging:
+        for slice_ in slices_by_recipe(ordered):
+            context.patience.check()
+            _embed_slice(context, batch, [placed for key in slice_ for placed in work[key]], staging)
     return batch
+
+
+class _Staging:
+    """Stores a slice while the next one is embedded: one in flight, and none left at the end."""
+
+    def __init__(self, context: StepContext, batch: Batch) -> None:
+        self._context = context
+        self._batch = batch
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="twin staging")
+        self._in_flight: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self.settle()
+        finally:
+            self._thread.shutdown()
+
+    def store(self, placed: Sequence[Placed], embedded: Sequence[EmbeddedChunkModel]) -> None:
+        """Store a slice, as soon as the one before it is stored. Raises what befell that one."""
+        self.settle()
+        self._in_flight = self._thread.submit(self._store, placed, embedded)
+
+    def settle(self) -> None:
+        """Return once everything is stored."""
+        in_flight, self._in_flight = self._in_flight, None
+        if in_flight is not None:
+            in_flight.result()
+
+    def _store(self, placed: Sequence[Placed], embedded: Sequence[EmbeddedChunkModel]) -> None:
+        for share in self._batch.shares:
+            mine = [
+                (plan, row) for (owner, plan, _), row in zip(placed, embedded, strict=True) if owner is share
+            ]
+            if mine:
+                self._context.unless_dropped(share.generation, partial(share.writer.stage, mine))
 
 
 def embed_chunks(
@@ -63,7 +106,7 @@ def slices_by_recipe(keys: Sequence[tuple[str, T]]) -> Iterable[list[tuple[str, 
         yield slice_
 
 
-def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed]) -> None:
+def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed], staging: _Staging) -> None:
     if not placed:
         return
     recipe = _vector_recipe(placed[0][0].generation)
@@ -73,14 +116,13 @@ def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed]) -
         rest = [found for found in placed if found[1].wanted.key != rejection.key]
         if len(rest) == len(placed):
             raise
+        # What is taken back must have arrived.
+        staging.settle()
         _withdraw(context, batch, rejection)
-        _embed_slice(context, batch, rest)
+        _embed_slice(context, batch, rest, staging)
         return
     batch.counts.chunks_embedded += len({chunk.content for _, _, chunk in placed})
-    for share in batch.shares:
-        mine = [(plan, row) for (owner, plan, _), row in zip(placed, embedded, strict=True) if owner is share]
-        if mine:
-            context.unless_dropped(share.generation, partial(share.writer.stage, mine))
+    staging.store(placed, embedded)
 
 
 def _withdraw(context: StepContext, batch: Batch, rejection: DocumentRejected) -> None:

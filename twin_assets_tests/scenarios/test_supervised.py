@@ -148,9 +148,7 @@ def observed(key: AssetKey, settings: Settings) -> dict[str, Any]:
     with DagsterInstance.from_config(str(settings.state_dir / "dagster")) as instance:
         newest = instance.fetch_observations(key, limit=1).records
     return {
-        name: value.value
-        for record in newest
-        for name, value in record.asset_observation.metadata.items()
+        name: value.value for record in newest for name, value in record.asset_observation.metadata.items()
     }
 
 

@@ -73,7 +73,9 @@ def test_check_is_lint_and_every_test_with_the_coverage_floor() -> None:
     command = ["make", "--dry-run", "--directory", str(ROOT), "check"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert all(part in shown for part in ("ruff check", "mypy", "lint-imports", "pytest", "--cov"))
-    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["fail_under"] >= 85
+    assert (
+        tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["fail_under"] >= 85
+    )
 
 
 def test_every_dependency_is_pinned_in_the_constraints() -> None:

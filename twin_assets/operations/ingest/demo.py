@@ -36,7 +36,7 @@ MIN_ARTICLES = 60
 PROSE_CHUNK_CHARACTERS = 400
 CODE_CHUNK_CHARACTERS = 550
 CODE_CHUNK_COST = 1.4
-# About two minutes of a two-core machine at 20 to 25 chunks of prose per second, the start of the stream included.
+# About two minutes of a two-core machine at 20 to 25 chunks of prose per second, the stream's start included.
 FIRST_SYNC_CHUNKS = 2600
 
 
