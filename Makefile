@@ -9,7 +9,7 @@ $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbit
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check bench up down dev clean \
+.PHONY: help setup demo test lint check chaos bench up down dev clean \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -31,6 +31,9 @@ lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's
 	@$(BIN)/dagster definitions validate -w workspace.yaml
 
 check: lint test ## Everything that CI asks for: lint, then all tests with the coverage floor
+
+chaos: $(SETUP) ## Inject every fault of the suite, the slow ones too, and print what was lost (ARGS="-k ...")
+	@$(BIN)/python -m pytest -p twin_assets_tests.scenarios.chaos.report -m chaos --no-cov $(ARGS)
 
 bench: $(SETUP) ## Measure throughput and latency, and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)

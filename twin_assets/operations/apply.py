@@ -11,6 +11,7 @@ from functools import partial
 from typing import TypeVar
 
 from twin_assets.errors import ClusterTimeWentBack, DocumentRejected, GenerationMissing
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.models.cleaned import CleanedModel
@@ -49,6 +50,7 @@ class Applier:
             else:
                 newest = max(newest, change.revision)
         read = self._patience(partial(self._twin.source.read, wanted, at_least=newest))
+        fault_point(FaultPoint.READ)
         targets = self._targets(wanted, revision=read.revision)
         return self.batch_of(read, targets=targets, forced=forced)
 
@@ -102,6 +104,7 @@ class Applier:
         ]
         self._refuse_the_future(batch)
         self._context.send_away(batch, batch.newly_rejected())
+        fault_point(FaultPoint.PLANNED)
         return batch
 
     def embed(self, batch: Batch) -> Batch:
@@ -115,6 +118,7 @@ class Applier:
             finish = partial(share.writer.finish, share.plans, embed=embed)
             overtaken = self._context.unless_dropped(share.generation, finish)
             batch.counts.overtaken += len(overtaken or [])
+            fault_point(FaultPoint.GENERATION_WRITTEN)
         _count(batch)
         return batch.counts
 

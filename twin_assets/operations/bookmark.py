@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from twin_assets.errors import QueuesMissing
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Marker
 from twin_assets.source.changes import Position
 
@@ -71,6 +72,7 @@ class Bookmark:
     def save(self) -> None:
         """Save the position; everything before it is confirmed."""
         self._twin.meta.save_position(self.position)
+        fault_point(FaultPoint.POSITION_SAVED)
         self._saved_at = self._clock()
         self.has_progress |= self.position.token is not None
 

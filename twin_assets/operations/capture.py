@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from twin_assets.errors import ClusterTimeWentBack, PositionLost, ServerUnavailable, StoreUnavailable
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, seconds_of
 from twin_assets.operations.bookmark import Bookmark
@@ -156,6 +157,7 @@ class _Capture:
         self._meter.update(snapshot_done=False)
         position = Position(None, self._twin.source.now())
         self._republish(list(DataType), position.revision)
+        fault_point(FaultPoint.SNAPSHOT_PUBLISHED)
         self._bookmark.start(position)
         self._bookmark.mark()
         if self._is_lost:
@@ -179,6 +181,7 @@ class _Capture:
         changes, letters = _last_of_each(batch.changes), _distinct(batch.unsupported)
         self._twin.publisher.publish(changes)
         self._twin.publisher.publish_dead(letters)
+        fault_point(FaultPoint.CHANGES_PUBLISHED)
         self._meter.count(len(changes), len(letters))
         if batch.lost:
             self._republish_lost(batch.lost)

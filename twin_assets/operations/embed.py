@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from twin_assets.errors import DocumentRejected
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.embedded import EmbeddedChunkModel
 from twin_assets.models.generation import Generation
@@ -80,6 +81,7 @@ class _Staging:
             ]
             if mine:
                 self._context.unless_dropped(share.generation, partial(share.writer.stage, mine))
+        fault_point(FaultPoint.STAGED)
 
 
 def embed_chunks(

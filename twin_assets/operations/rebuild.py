@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from twin_assets.errors import RebuildRejected
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.change import DeadLetter
 from twin_assets.models.generation import Generation, GenerationStatus
@@ -71,13 +72,17 @@ def rebuild(
     """Build, prove and switch. Raises RebuildRejected when the proof fails, and Stopped on a stop."""
     started = time.monotonic()
     generation, is_resumed = _building(twin, snapshot, data_type)
+    fault_point(FaultPoint.GENERATION_REGISTERED)
     twin.collections.create(generation)
+    fault_point(FaultPoint.COLLECTION_CREATED)
     patience = Patience(stop or threading.Event())
     processors = Processors(max_chunks=twin.settings.max_chunks)
     applier = Applier(StepContext(twin, processors, patience, _AlreadyReported()))
     counts = _scan(twin, applier, generation, started=started, progress=progress or _silent)
     _prove(twin, applier, generation)
+    fault_point(FaultPoint.PROVEN)
     twin.collections.switch(generation)
+    fault_point(FaultPoint.ALIAS_SWITCHED)
     twin.meta.switch_live(generation.collection)
     return RebuildReport(
         generation=generation,
@@ -128,6 +133,7 @@ def _scan(
     targets = {generation.type: [generation]}
     for read in twin.source.scan(generation.type, batch_size=SCAN_BATCH, at_least=generation.since or 0):
         counts.add(applier.apply(applier.batch_of(read, targets=targets), upstream=upstream))
+        fault_point(FaultPoint.BATCH_SCANNED)
         progress(RebuildProgress(counts.documents, total, counts.chunks_embedded, time.monotonic() - started))
     return counts
 

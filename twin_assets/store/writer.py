@@ -12,6 +12,7 @@ from typing import Any
 from qdrant_client import models as q
 
 from twin_assets.errors import StoreUnavailable
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.embedded import EmbeddedChunkModel
 from twin_assets.models.generation import Generation
@@ -82,8 +83,11 @@ class GenerationWriter:
         written = [plan for plan in due if plan.action in (Action.WRITE, Action.DELETE)]
         quarantined = [plan for plan in due if plan.action is Action.QUARANTINE]
         self._move_kept(written)
+        fault_point(FaultPoint.KEPT_MOVED)
         self._verify(written, embed=embed)
+        fault_point(FaultPoint.VERIFIED)
         self._write_heads(written)
+        fault_point(FaultPoint.HEADS_WRITTEN)
         quarantine(self._fence, quarantined)
         return self._clean_up(written) + self._fence.overtaken(quarantined)
 
@@ -155,6 +159,7 @@ class GenerationWriter:
         won = [plan for plan in plans if plan.wanted.key not in lost]
         self._fence.delete_chunks(overtaken, filters.revision_is(self._revision))
         self._fence.delete_chunks(won, filters.revision_below(self._revision))
+        fault_point(FaultPoint.STALE_DELETED)
         if self._fence.has_chunks:
             self._fence.settle([plan.wanted for plan in won])
         return overtaken

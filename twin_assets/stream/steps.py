@@ -11,6 +11,7 @@ from functools import partial
 
 from twin_assets.broker.consumer import Delivery
 from twin_assets.errors import DocumentRejected, MalformedMessage, SourceUnavailable
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Batch, Counts
@@ -98,13 +99,16 @@ class StreamSteps:
         for each in rounds:
             if each.batch is not None:
                 self._progress.counts.add(self._applier.write(each.batch))
+            fault_point(FaultPoint.ALL_WRITTEN)
             meta = self._context.twin.meta
             if each.markers:
                 self._context.patience(partial(meta.store_markers, each.markers))
             if suspects := suspect_keys(each.deliveries):
                 self._context.patience(partial(meta.clear_attempts, suspects))
                 self._accused = []
+            fault_point(FaultPoint.MARKERS_STORED)
             self._intake.settle(each.deliveries)
+            fault_point(FaultPoint.ACKNOWLEDGED)
         self._sweep_when_due()
         self._move(rounds)
         self._tell()

@@ -22,7 +22,7 @@ def test_it_calls_the_make_targets_that_a_person_calls() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     commands = [step["run"] for step in STEPS if "run" in step]
     made = {command.removeprefix("make ") for command in commands if command.startswith("make ")}
-    assert {"lint", "test"} <= made <= targets
+    assert {"lint", "test", "chaos"} <= made <= targets
     assert all(command.startswith(("make ", "docker build ")) for command in commands)
 
 
@@ -38,7 +38,13 @@ def test_it_may_read_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("job", sorted(WORKFLOW["jobs"]))
 def test_every_job_ends(job: str) -> None:
-    assert WORKFLOW["jobs"][job]["timeout-minutes"] <= 60
+    limit = 180 if job == "chaos" else 60
+    assert WORKFLOW["jobs"][job]["timeout-minutes"] <= limit
+
+
+def test_the_slow_faults_run_every_night_and_only_then() -> None:
+    assert WORKFLOW[True]["schedule"]
+    assert WORKFLOW["jobs"]["chaos"]["if"] == "github.event_name == 'schedule'"
 
 
 def test_a_newer_push_replaces_the_older_run() -> None:
