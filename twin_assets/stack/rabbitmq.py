@@ -21,6 +21,8 @@ CONFIG = """\
 consumer_timeout = 86400000
 load_definitions = {definitions}
 """
+# RABBITMQ_NODE_IP_ADDRESS is about AMQP alone: Erlang's own port would be open to the network.
+DISTRIBUTION_ON_LOOPBACK = f"-kernel inet_dist_use_interface {{{LOOPBACK.replace('.', ',')}}}"
 
 
 class EpmdServer(Server):
@@ -81,6 +83,7 @@ class RabbitServer(Server):
             "RABBITMQ_NODE_IP_ADDRESS": LOOPBACK,
             "RABBITMQ_NODE_PORT": str(port),
             "RABBITMQ_DIST_PORT": str(dist_port),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": DISTRIBUTION_ON_LOOPBACK,
             "RABBITMQ_MNESIA_BASE": str(self.folder / "mnesia"),
             "RABBITMQ_LOG_BASE": str(self.folder / "log"),
             "RABBITMQ_LOGS": "-",
