@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
@@ -22,7 +22,13 @@ URL_SCHEMES = {
     "mongodb_url": ("mongodb://", "mongodb+srv://"),
     "rabbitmq_url": ("amqp://", "amqps://"),
     "qdrant_url": ("http://", "https://"),
+    "dagster_url": ("http://", "https://"),
 }
+# An @ behind the hosts means that nobody can say where the password ends.
+_HOST = r"(?:[\w.~%-]+|\[[0-9A-Fa-f:.%]+\])(?::\d{1,5})?"
+_URL = re.compile(
+    rf"(?P<scheme>[a-z][a-z+]*://)(?:[^/?#\s]*@)?(?P<hosts>{_HOST}(?:,{_HOST})*)(?P<path>/[^?#@\s]*)?(?:[?#][^@\s]*)?"
+)
 
 
 class Settings(BaseSettings):
@@ -47,10 +53,11 @@ class Settings(BaseSettings):
     rabbitmq_prefetch: int = Field(default=64, ge=1, le=2000)
     qdrant_url: SecretStr | None = None
     qdrant_api_key: SecretStr | None = None
+    qdrant_ca_file: Path | None = None
     qdrant_timeout_s: int = Field(default=30, ge=1)
 
     # Where `twin status` asks for the long runs; unset, the local stack's own.
-    dagster_url: str | None = None
+    dagster_url: SecretStr | None = None
 
     text_model: str = "all-MiniLM-L6-v2"
     text_instruction: str = "Represent the text for retrieval"
@@ -80,13 +87,28 @@ class Settings(BaseSettings):
     standby_hours: float = Field(default=24.0, ge=0)
     tombstone_hours: float = Field(default=24.0, ge=0)
 
-    @field_validator("mongodb_url", "rabbitmq_url", "qdrant_url")
+    @field_validator(*URL_SCHEMES)
     @classmethod
-    def _has_its_scheme(cls, url: SecretStr | None, info: Any) -> SecretStr | None:
+    def _has_its_scheme_and_form(cls, url: SecretStr | None, info: Any) -> SecretStr | None:
         schemes = URL_SCHEMES[info.field_name]
         if url is not None and not url.get_secret_value().startswith(schemes):
             raise ValueError(f"must start with {' or '.join(schemes)}")
+        if url is not None and not _URL.fullmatch(url.get_secret_value()):
+            raise ValueError(
+                f"must be of the form {schemes[0]}user:password@host:port, with special characters in user, "
+                "password and options percent-encoded"
+            )
         return url
+
+    @field_validator("qdrant_api_key")
+    @classmethod
+    def _fits_into_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        # The HTTP client would quote the key in its complaint.
+        if key is not None and not re.fullmatch(r"[!-~]+", key.get_secret_value()):
+            raise ValueError(
+                "must be printable ASCII without white space; does its file end with a new line?"
+            )
+        return key
 
     @field_validator("text_chunk_overlap", "code_chunk_overlap")
     @classmethod
@@ -141,6 +163,6 @@ def _plain(message: str) -> str:
 
 
 def without_credentials(url: str) -> str:
-    """Return a URL that may be shown: no user, no password, no query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+    """Return a URL that may be shown: no user, no password, no query; all hosts of a replica set stay."""
+    parts = _URL.fullmatch(url)
+    return f"{parts['scheme']}{parts['hosts']}{parts['path'] or ''}" if parts else "a URL of another form"

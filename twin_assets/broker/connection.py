@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -130,9 +131,11 @@ def broker_version(connection: Connection) -> tuple[int, ...]:
 async def _connect(connection: Connection, url: URL) -> None:
     try:
         await connection.connect(timeout=CONNECT_TIMEOUT_S)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, PermissionError, ssl.SSLError) as error:
+        if getattr(error, "library", None) == "SSL":  # what the other side says; files are X509 or PEM
+            raise
         raise ConfigurationError(
-            f"a certificate file that TWIN_RABBITMQ_URL names for {redact(url)} does not exist"
+            f"a certificate file that TWIN_RABBITMQ_URL names for {redact(url)} cannot be read ({error.strerror})"
         ) from error
     except InvalidFrameError as error:
         if "Connection.OpenOk" not in str(error):

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from twin_assets.errors import StackError
-from twin_assets.settings import Settings
+from twin_assets.settings import Settings, without_credentials
 from twin_assets.stack.dagster_api import DagsterApi
 from twin_assets.stack.ports import LOOPBACK
 
@@ -17,13 +17,13 @@ ACTIVE = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 
 
 def dagster_url(settings: Settings) -> str:
-    """Return where the Dagster UI is."""
-    return settings.dagster_url or f"http://{LOOPBACK}:{settings.local_dagster_port}"
+    """Return where the Dagster UI is, without the login of a proxy before it."""
+    return without_credentials(_full_url(settings))
 
 
 def dagster_api(settings: Settings) -> DagsterApi:
     """Return the way to ask Dagster."""
-    return DagsterApi(dagster_url(settings))
+    return DagsterApi(_full_url(settings))
 
 
 def run_job(api: DagsterApi, job: str, *, limit_s: float) -> str:
@@ -44,6 +44,12 @@ def read_long_runs(settings: Settings) -> dict[str, dict[str, Any]]:
         return {job: _latest(api, job) for job in LONG_RUNS}
     except StackError:
         return {job: _state("unknown") for job in LONG_RUNS}
+
+
+def _full_url(settings: Settings) -> str:
+    if settings.dagster_url is not None:
+        return settings.dagster_url.get_secret_value()
+    return f"http://{LOOPBACK}:{settings.local_dagster_port}"
 
 
 def _latest(api: DagsterApi, job: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from twin_assets.models.generation import alias_of
 from twin_assets.models.recipe import Recipe, VectorRecipe
 from twin_assets.processing.encoder import load_encoder
 from twin_assets.settings import Settings, load_settings
-from twin_assets.store.point_store import PointStore
+from twin_assets.store.point_store import open_store
 from twin_assets.store.reading import scan_documents, stored_recipe
 
 
@@ -67,12 +67,7 @@ class FeatureStore:
 
     def __init__(self, settings: Settings | None = None) -> None:
         self._settings = settings or load_settings()
-        key = self._settings.qdrant_api_key
-        self._store = PointStore(
-            self._settings.require_url("qdrant_url"),
-            api_key=key.get_secret_value() if key else None,
-            timeout_s=self._settings.qdrant_timeout_s,
-        )
+        self._store = open_store(self._settings)
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -16,11 +15,11 @@ from twin_assets.errors import ConfigurationError, GenerationMissing, ServerUnav
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import seconds_of
 from twin_assets.models.generation import alias_of
-from twin_assets.settings import Settings
+from twin_assets.settings import Settings, without_credentials
 from twin_assets.source.client import connect
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
-from twin_assets.store.point_store import PointStore
+from twin_assets.store.point_store import open_store
 
 LIMIT_S = 2.0
 # Shorter, so that the reason for a failure comes before the limit.
@@ -71,11 +70,8 @@ def read_status(settings: Settings, runs: Callable[[], Mapping[str, Any]] | None
 
 
 def shown_url(url: SecretStr | None) -> str | None:
-    """Return a server's URL without user, password and options; all hosts of a replica set stay."""
-    if url is None:
-        return None
-    parts = urlsplit(url.get_secret_value())
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    """Return a server's URL without user, password and options."""
+    return None if url is None else without_credentials(url.get_secret_value())
 
 
 def _ask_mongodb(settings: Settings) -> Facts:
@@ -95,9 +91,7 @@ def _ask_rabbitmq(settings: Settings) -> Facts:
 
 
 def _ask_qdrant(settings: Settings) -> Facts:
-    key = settings.qdrant_api_key
-    url = settings.require_url("qdrant_url")
-    with PointStore(url, api_key=key.get_secret_value() if key else None, timeout_s=int(LIMIT_S)) as store:
+    with open_store(settings, timeout_s=int(LIMIT_S)) as store:
         store.check()
         facts: Facts = {}
         for data_type in DataType:

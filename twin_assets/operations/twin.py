@@ -16,7 +16,7 @@ from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
 from twin_assets.source.writer import DocumentWriter
 from twin_assets.store.generations import GenerationCollections
-from twin_assets.store.point_store import PointStore
+from twin_assets.store.point_store import PointStore, open_store
 
 if TYPE_CHECKING:
     from twin_assets.models.base import DataType, Snapshot
@@ -42,13 +42,7 @@ class Twin:
     @cached_property
     def store(self) -> PointStore:
         """The points in Qdrant."""
-        key = self.settings.qdrant_api_key
-        store = PointStore(
-            self.settings.require_url("qdrant_url"),
-            api_key=key.get_secret_value() if key else None,
-            timeout_s=self.settings.qdrant_timeout_s,
-        )
-        return self._resources.enter_context(store)
+        return self._resources.enter_context(open_store(self.settings))
 
     @cached_property
     def collections(self) -> GenerationCollections:

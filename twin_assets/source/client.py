@@ -59,6 +59,10 @@ def connect(url: str, *, timeout_s: float = 5) -> Client:
         )
     except (pymongo.errors.ConfigurationError, ValueError) as error:
         raise ConfigurationError(f"TWIN_MONGODB_URL: {_short(error)}") from None
+    except OSError as error:
+        raise ConfigurationError(
+            f"a certificate file that TWIN_MONGODB_URL names cannot be read ({error.strerror or error})"
+        ) from error
     try:
         _check_replica_set(client, timeout_s)
     except BaseException:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from base64 import b64encode
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from twin_assets.errors import StackError
+from twin_assets.settings import without_credentials
 
 TIMEOUT_S = 10.0
 Selector = dict[str, str]
@@ -25,22 +28,28 @@ TERMINATE_RUNS = """mutation ($runs: [String!]!) { terminateRuns(runIds: $runs,
 SENSORS = """{ repositoriesOrError { ... on RepositoryConnection { nodes { name location { name }
   sensors { name sensorState { id status } } } } } }"""
 STOP_SENSOR = "mutation ($id: String!) { stopSensor(id: $id) { __typename } }"
+RELOAD_LOCATION = """mutation ($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name)
+  { __typename } }"""
+UNREACHABLE = "DagsterUserCodeUnreachableError"
 RESET_SENSOR = (
     """mutation ($sensor: SensorSelector!) { resetSensor(sensorSelector: $sensor) { __typename } }"""
 )
 
 
 class DagsterApi:
-    """Dagster's GraphQL at `url`; every method raises StackError where it does not answer."""
+    """Dagster's GraphQL at `url`; every method raises StackError where it does not answer.
+
+    User and password in the URL are for a proxy before Dagster, which has no login of its own.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = without_credentials(url).rstrip("/")
+        self._login = _login_of(url)
 
     def is_up(self) -> bool:
         """Say whether the webserver answers."""
         try:
-            with urllib.request.urlopen(f"{self._url}/server_info", timeout=TIMEOUT_S) as reply:  # noqa: S310 - loopback
-                return "dagster_webserver_version" in json.load(reply)
+            return "dagster_webserver_version" in self._load("server_info")
         except (OSError, ValueError):
             return False
 
@@ -58,6 +67,19 @@ class DagsterApi:
         """Say whether every code location has been loaded, well or not."""
         entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
         return bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries)
+
+    def unreachable_locations(self) -> list[str]:
+        """Name the code locations whose server is gone; one with an error in its code is not among them."""
+        entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        return [
+            entry["name"]
+            for entry in entries
+            if UNREACHABLE in (entry["locationOrLoadError"] or {}).get("message", "")
+        ]
+
+    def reload_location(self, name: str) -> None:
+        """Have a code location loaded by a new server; runs of the old one go on."""
+        self._ask(RELOAD_LOCATION, name=name)
 
     def active_runs(self) -> dict[str, str]:
         """Return the status of each run that is not over, by run id."""
@@ -112,15 +134,28 @@ class DagsterApi:
 
     def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
-        request = urllib.request.Request(  # noqa: S310 - loopback
-            f"{self._url}/graphql", body, {"Content-Type": "application/json"}
-        )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - loopback
-                answer = json.load(reply)
+            answer = self._load("graphql", body)
         except (OSError, ValueError) as error:
             raise StackError(f"Dagster at {self._url} does not answer ({error})") from error
         if answer.get("errors"):
             raise StackError(f"Dagster at {self._url} refuses: {answer['errors'][0]['message']}")
         data: dict[str, Any] = answer["data"]
         return data
+
+    def _load(self, path: str, body: bytes | None = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - settings take http and https alone
+            f"{self._url}/{path}", body, {"Content-Type": "application/json"}
+        )
+        if self._login:
+            request.add_unredirected_header("Authorization", self._login)
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+            return json.load(reply)
+
+
+def _login_of(url: str) -> str | None:
+    parts = urlsplit(url)
+    if parts.username is None:
+        return None
+    login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    return f"Basic {b64encode(login.encode()).decode()}"

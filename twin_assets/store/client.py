@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,11 +22,25 @@ FORBIDDEN = (401, 403)
 SERVER_FAULTS = 500
 
 
-def connect(url: str, *, api_key: str | None = None, timeout_s: int = 30) -> QdrantClient:
-    """Return a client; nothing is sent before the first call."""
+def connect(
+    url: str, *, api_key: str | None = None, ca_file: Path | None = None, timeout_s: int = 30
+) -> QdrantClient:
+    """Return a client; nothing is sent before the first call. Trusts `ca_file` alone, where it is given."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 6333)
-    return QdrantClient(url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False)
+    trusted: dict[str, Any] = {"verify": _authority(ca_file)} if ca_file else {}
+    return QdrantClient(
+        url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False, **trusted
+    )
+
+
+def _authority(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigurationError(
+            f"TWIN_QDRANT_CA_FILE cannot be read as certificates ({error.strerror or error})"
+        ) from error
 
 
 @contextmanager

@@ -7,13 +7,14 @@ newer one stands; so late, repeated and rival writers are harmless.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from qdrant_client import models as q
 
 from twin_assets.models.head import Head
-from twin_assets.settings import without_credentials
+from twin_assets.settings import Settings, without_credentials
 from twin_assets.store import filters
 from twin_assets.store.client import connect, translated
 from twin_assets.store.points import CHUNK_FIELDS, HEAD_FIELDS, StoredChunk, stored_chunk, stored_head
@@ -25,9 +26,11 @@ WRITE_PAGE = 256
 class PointStore:
     """The points of all generations. Owns its client; thread-safe."""
 
-    def __init__(self, url: str, *, api_key: str | None = None, timeout_s: int = 30) -> None:
+    def __init__(
+        self, url: str, *, api_key: str | None = None, ca_file: Path | None = None, timeout_s: int = 30
+    ) -> None:
         self.url = url
-        self.client = connect(url, api_key=api_key, timeout_s=timeout_s)
+        self.client = connect(url, api_key=api_key, ca_file=ca_file, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -209,3 +212,14 @@ class PointStore:
     def sweep_tombstones(self, collection: str, *, below: int) -> None:
         """Delete tombstones with a revision below `below`."""
         self.delete(collection, q.Filter(must=[filters.HEAD, filters.DELETED, filters.revision_below(below)]))
+
+
+def open_store(settings: Settings, *, timeout_s: int | None = None) -> PointStore:
+    """Return the store that the settings name. Raises ConfigurationError where they name none."""
+    key = settings.qdrant_api_key
+    return PointStore(
+        settings.require_url("qdrant_url"),
+        api_key=key.get_secret_value() if key else None,
+        ca_file=settings.qdrant_ca_file,
+        timeout_s=timeout_s or settings.qdrant_timeout_s,
+    )
