@@ -22,6 +22,8 @@ from twin_assets.processing.rejection import Unprocessable
 from twin_assets.processing.text import clean_code, clean_text
 
 SEPARATOR = "\n\n"
+# Qdrant takes no request above 32 MB, and what is around the text needs its share.
+LARGEST_CLEANED_BYTES = 31 * 1024 * 1024
 
 
 class CleaningHandler(ABC):
@@ -33,12 +35,19 @@ class CleaningHandler(ABC):
         self.recipe = recipe
 
     def clean(self, raw: RawModel) -> CleanedModel:
-        """Return the cleaned document. Raises Unprocessable where no text is left."""
+        """Return the cleaned document. Raises Unprocessable for no text at all, or too much."""
         origin = dict(raw)
         fields = self.text_fields(origin.pop("content"))
         if not fields["cleaned_content"].strip():
             raise Unprocessable("content: no text is left after cleaning")
-        return self.model.model_validate(origin | fields | {"source_hash": raw.source_hash})
+        cleaned = self.model.model_validate(origin | fields | {"source_hash": raw.source_hash})
+        size = len(cleaned.model_dump_json().encode())
+        if size > LARGEST_CLEANED_BYTES:
+            raise Unprocessable(
+                f"content: {size} bytes as JSON after cleaning, more than the {LARGEST_CLEANED_BYTES} that "
+                "Qdrant takes; split the document"
+            )
+        return cleaned
 
     @abstractmethod
     def text_fields(self, content: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,14 @@ from twin_assets.models.head import Head
 from twin_assets.settings import Settings, without_credentials
 from twin_assets.store import filters
 from twin_assets.store.client import connect, translated
-from twin_assets.store.points import CHUNK_FIELDS, HEAD_FIELDS, StoredChunk, stored_chunk, stored_head
+from twin_assets.store.points import (
+    CHUNK_FIELDS,
+    HEAD_FIELDS,
+    StoredChunk,
+    pages_of,
+    stored_chunk,
+    stored_head,
+)
 
 PAGE = 1000
 WRITE_PAGE = 256
@@ -147,8 +154,7 @@ class PointStore:
     def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
         """Write points that are absent or not newer than `revision`."""
         fence = q.Filter(must=[filters.revision_at_most(revision)])
-        for start in range(0, len(points), WRITE_PAGE):
-            page = list(points[start : start + WRITE_PAGE])
+        for page in pages_of(points, WRITE_PAGE):
             with translated(self.url, collection):
                 self.client.upsert(collection, page, wait=True, update_filter=fence)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,9 @@ from twin_assets.models.head import Head
 HEAD_FIELDS = list(Head.model_fields)
 PLACE_FIELDS = ("chunk_index", "start", "end", "path", "language", "start_line")
 CHUNK_FIELDS = ("entry", "revision", "source_hash", "head", *PLACE_FIELDS)
+# Qdrant takes 32 MB in one request, and a character may need six bytes of JSON.
+PAGE_CHARACTERS = 4_000_000
+NUMBER_CHARACTERS = 20
 
 
 @dataclass(frozen=True)
@@ -132,3 +135,30 @@ def _head_point(head: Head, body: dict[str, Any]) -> q.PointStruct:
 def without_nulls(payload: dict[str, Any]) -> dict[str, Any]:
     """Leave absent fields out: Qdrant removes a field that is set to null, but an upsert keeps the null."""
     return {name: value for name, value in payload.items() if value is not None}
+
+
+def pages_of(points: Sequence[q.PointStruct], longest: int) -> Iterator[list[q.PointStruct]]:
+    """Cut points into pages that one request can carry; a point that is larger than a page goes alone."""
+    page: list[q.PointStruct] = []
+    characters = 0
+    for point in points:
+        size = _characters(point.payload)
+        if page and (len(page) == longest or characters + size > PAGE_CHARACTERS):
+            yield page
+            page, characters = [], 0
+        page.append(point)
+        characters += size
+    if page:
+        yield page
+
+
+def _characters(value: Any) -> int:
+    match value:
+        case str():
+            return len(value)
+        case Mapping():
+            return sum(len(name) + _characters(item) for name, item in value.items())
+        case list():
+            return sum(map(_characters, value))
+        case _:
+            return NUMBER_CHARACTERS

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from twin_assets.errors import DocumentRejected
 from twin_assets.models.base import DataType
 from twin_assets.models.recipe import CleanedRecipe
+from twin_assets.processing.cleaning import LARGEST_CLEANED_BYTES
 from twin_assets.processing.dispatch import CleaningDispatcher, RawDispatcher
 from twin_assets_tests.processing.builders import ORIGINS, PROSE, cleaned, document
 from twin_assets_tests.processing.strategies import any_texts, patiently
@@ -90,3 +91,9 @@ def test_any_texts_are_cleaned_or_rejected(data_type: DataType, content: dict[st
     except DocumentRejected:
         return
     result.model_dump_json()
+
+
+def test_more_than_the_store_takes_in_one_request_is_rejected() -> None:
+    control = "\x01" * (LARGEST_CLEANED_BYTES // 6)  # six bytes each as JSON
+    with pytest.raises(DocumentRejected, match="split the document"):
+        cleaned(DataType.REPOSITORIES, {"a.bin": control})
