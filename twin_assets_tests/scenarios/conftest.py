@@ -109,7 +109,7 @@ def in_step(twin: Twin) -> Callable[[], None]:
         target = twin.source.now()
         queues = twin.settings.rabbitmq_queues
         wait_until(
-            lambda: (twin.meta.watermark(queues) or 0) >= target, what="the watermark passes", limit_s=60
+            lambda: (twin.meta.watermark(queues) or 0) >= target, what="the watermark passes", limit_s=180
         )
 
     return wait

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 
+from twin_assets.broker.publisher import ChangePublisher
+from twin_assets.operations import twin as twin_module
 from twin_assets.operations.twin import Twin
 from twin_assets_tests.scenarios.chaos.tally import ROW, Row, Tally
 
@@ -16,3 +19,10 @@ def tally(request: pytest.FixtureRequest, twin: Twin, in_step: Callable[[], None
     yield found
     request.node.user_properties.append((ROW, found.row.as_dict()))
     assert found.is_settled, "the scenario was not judged: it never called tally.settle()"
+
+
+@pytest.fixture
+def short_confirms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a minute of patience with a broker that confirms nothing is cut to a second."""
+    hasty = partial(ChangePublisher, confirm_timeout_s=1.0)
+    monkeypatch.setattr(twin_module, "ChangePublisher", hasty)
