@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
+import pytest
+
 from twin_assets.faults import FaultPoint, arm
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
+from twin_assets.models.chunk import ChunkModel
+from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.context import StepContext
@@ -127,6 +131,19 @@ class Reader:
                 self.seen.append(self._read())
         except BaseException as error:
             self._failure = error
+
+
+def watch_encoder(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the list of the texts that will be embedded from now on, in this process."""
+    texts: list[str] = []
+    original = Processors.embed
+
+    def counting(self: Processors, recipe: VectorRecipe, chunks: Sequence[ChunkModel]) -> Any:
+        texts.extend(chunk.content for chunk in chunks)
+        return original(self, recipe, chunks)
+
+    monkeypatch.setattr(Processors, "embed", counting)
+    return texts
 
 
 @contextmanager

@@ -6,8 +6,7 @@ import pytest
 
 from twin_assets.faults import FaultPoint, arm
 from twin_assets.models.base import DataType
-from twin_assets.operations.processors import Processors
-from twin_assets_tests.scenarios.chaos.pauses import reading
+from twin_assets_tests.scenarios.chaos.pauses import reading, watch_encoder
 from twin_assets_tests.scenarios.documents import post, words
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
@@ -24,20 +23,6 @@ STEPS = [
     FaultPoint.STALE_DELETED,
     FaultPoint.GENERATION_WRITTEN,
 ]
-
-
-@pytest.fixture
-def embedded(monkeypatch) -> list[str]:
-    """The texts that the encoder was asked for."""
-    texts: list[str] = []
-    original = Processors.embed
-
-    def counting(self, recipe, chunks):
-        texts.extend(chunk.content for chunk in chunks)
-        return original(self, recipe, chunks)
-
-    monkeypatch.setattr(Processors, "embed", counting)
-    return texts
 
 
 @pytest.fixture
@@ -66,8 +51,9 @@ def shrink(twin, documents, tally):
 
 
 def test_a_reader_looks_on_while_twelve_chunks_become_three(
-    documents, capturing, streaming, chunk_texts, tally, embedded, shrink
+    documents, capturing, streaming, chunk_texts, tally, shrink, monkeypatch
 ):
+    embedded = watch_encoder(monkeypatch)
     documents.posts.insert_one(post(1, LONG))
     with capturing(), streaming():
         tally.in_step()

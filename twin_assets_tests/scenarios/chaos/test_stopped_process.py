@@ -1,0 +1,121 @@
+"""A stream process that is stopped by SIGSTOP, given up by the broker, replaced, and then continued."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import SecretStr
+
+from twin_assets.faults import FaultPoint
+from twin_assets.models.base import DataType, Snapshot
+from twin_assets.operations.rebuild import rebuild
+from twin_assets_tests.scenarios.chaos.faulty import faulty_run
+from twin_assets_tests.scenarios.chaos.pauses import LIMIT_S, STOPS, WITHOUT_NEW_TEXT
+from twin_assets_tests.scenarios.documents import post, words
+from twin_assets_tests.waiting import wait_until
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
+
+POST = DataType.POSTS
+FIRST = words(24) + " and an old end"
+SECOND = words(24) + " but a new end " + words(9, prefix="more")
+WRITTEN = r"documents=(\d+)"
+
+
+@pytest.fixture
+def outlive(twin, settings, documents, streaming, tally):
+    """Stop a stream at a point with document 1 in hand, act, replace it, act again, and let it go on."""
+    impatient = settings.model_copy(
+        update={"rabbitmq_url": SecretStr(settings.require_url("rabbitmq_url") + "?heartbeat=2")}
+    )
+
+    def run(point, turn, *, before, meanwhile=lambda: None) -> None:
+        with faulty_run(impatient, "stream", at=point, turn=turn, does="STOP") as zombie:
+            zombie.await_fault()
+            tally.fault()
+            before()
+            with streaming():
+                tally.recover()
+                meanwhile()
+                zombie.go_on()
+                await_written(zombie)
+                tally.settle()
+
+    return run
+
+
+def await_written(zombie) -> None:
+    """Wait until it has finished what it had in hand."""
+    wait_until(
+        lambda: zombie.last_number(WRITTEN),
+        what=f"the zombie writes: {zombie.said()[-2000:]}",
+        limit_s=LIMIT_S,
+    )
+
+
+def replace(documents, text: str | None) -> None:
+    """Give document 1 another text, or none."""
+    documents.posts.delete_one({"_id": 1})
+    if text is not None:
+        documents.posts.insert_one(post(1, text))
+
+
+def test_a_stopped_process_goes_on_after_an_edit_was_taken_back_and_a_generation_registered(
+    twin, documents, capturing, streaming, tally, outlive, chunk_texts
+):
+    documents.posts.insert_one(post(1, FIRST))
+    with capturing():
+        with streaming():
+            tally.in_step()
+            old = chunk_texts(POST, "int:1")
+        replace(documents, SECOND)
+        outlive(
+            FaultPoint.PLANNED,
+            1,
+            before=lambda: replace(documents, FIRST),
+            meanwhile=lambda: rebuild(twin, Snapshot.VECTOR, POST),
+        )
+    assert chunk_texts(POST, "int:1") == old
+    assert twin.dead_letters.count() == 0
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("text", "newest", "stops"),
+    [
+        pytest.param(SECOND, FIRST, STOPS, id="the edit is taken back"),
+        pytest.param(SECOND, None, STOPS, id="the document is deleted"),
+        pytest.param(None, FIRST, WITHOUT_NEW_TEXT, id="the document returns"),
+    ],
+)
+def test_a_process_that_was_stopped_at_any_step_goes_on_too_late(
+    twin, documents, capturing, streaming, tally, outlive, text, newest, stops
+):
+    with capturing():
+        for point, turn in stops:
+            replace(documents, FIRST)
+            with streaming():
+                tally.in_step()
+            replace(documents, text)
+            outlive(point, turn, before=lambda: replace(documents, newest))
+    assert twin.dead_letters.count() == 0
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_a_process_that_was_stopped_at_any_step_goes_on_after_a_generation_was_registered(
+    twin, documents, capturing, streaming, tally, outlive
+):
+    with capturing():
+        for number, (point, turn) in enumerate(STOPS):
+            snapshot = list(Snapshot)[number % 2]
+            replace(documents, FIRST)
+            with streaming():
+                tally.in_step()
+            replace(documents, SECOND)
+            outlive(
+                point,
+                turn,
+                before=lambda: None,
+                meanwhile=lambda snapshot=snapshot: rebuild(twin, snapshot, POST),
+            )
