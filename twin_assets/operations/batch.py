@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -94,15 +94,30 @@ class Counts:
             setattr(self, name, getattr(self, name) + value)
 
 
+def _nobody_listens() -> None:
+    """Take the news that a slice is stored."""
+
+
 @dataclass
 class Batch:
-    """Documents of one read, at one revision, and the generations that they go to."""
+    """Documents of one read, at one revision, and the generations that they go to.
+
+    `withdrawn` holds the keys of documents that an encoder refused; `on_stored` hears of every slice of
+    chunks that is stored, in whichever thread does it.
+    """
 
     revision: int
     items: list[Item]
     targets: dict[DataType, list[Generation]]
     shares: list[GenerationShare] = field(default_factory=list)
+    withdrawn: set[str] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
+    on_stored: Callable[[], None] = _nobody_listens
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether a document of it is written anew, whatever a generation holds."""
+        return any(item.force for item in self.items)
 
     def recipes(self, data_type: DataType) -> Iterable[Recipe]:
         """Return the distinct recipes of a type's generations."""

@@ -17,7 +17,7 @@ from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.batch import Batch, GenerationShare
 from twin_assets.operations.context import StepContext
 from twin_assets.processing.encoder import SLICE
-from twin_assets.store.plan import DocumentPlan
+from twin_assets.store.plan import Action, DocumentPlan
 
 Placed = tuple[GenerationShare, DocumentPlan, ChunkModel]
 T = TypeVar("T")
@@ -81,6 +81,7 @@ class _Staging:
             ]
             if mine:
                 self._context.unless_dropped(share.generation, partial(share.writer.stage, mine))
+        self._batch.on_stored()
         fault_point(FaultPoint.STAGED)
 
 
@@ -109,26 +110,31 @@ def slices_by_recipe(keys: Sequence[tuple[str, T]]) -> Iterable[list[tuple[str, 
 
 
 def _embed_slice(context: StepContext, batch: Batch, placed: Sequence[Placed], staging: _Staging) -> None:
+    placed = [found for found in placed if found[1].wanted.key not in batch.withdrawn]
     if not placed:
         return
     recipe = _vector_recipe(placed[0][0].generation)
     try:
         embedded = context.processors.embed(recipe, [chunk for _, _, chunk in placed])
     except DocumentRejected as rejection:
-        rest = [found for found in placed if found[1].wanted.key != rejection.key]
-        if len(rest) == len(placed):
+        if all(found[1].wanted.key != rejection.key for found in placed):
             raise
         # What is taken back must have arrived.
         staging.settle()
         _withdraw(context, batch, rejection)
-        _embed_slice(context, batch, rest, staging)
+        _embed_slice(context, batch, placed, staging)
         return
     batch.counts.chunks_embedded += len({chunk.content for _, _, chunk in placed})
     staging.store(placed, embedded)
 
 
 def _withdraw(context: StepContext, batch: Batch, rejection: DocumentRejected) -> None:
-    """Quarantine a document that an encoder refused, in all vector generations of its type."""
+    """Quarantine a document that an encoder refused, in all vector generations of its type.
+
+    It is reported where one of them quarantines this version for the first time.
+    """
+    batch.withdrawn.add(rejection.key)
+    is_known = True
     item = next(found for found in batch.items if found.key == rejection.key)
     for recipe in batch.vector_recipes(item.type):
         item.chunks[recipe.short] = rejection
@@ -139,8 +145,11 @@ def _withdraw(context: StepContext, batch: Batch, rejection: DocumentRejected) -
                     context.unless_dropped(share.generation, partial(share.writer.unstage, plan))
             others = [plan for plan in share.plans if plan.wanted.key != item.key]
             wanted = item.wanted(share.generation.recipe)
-            share.plans = others + context.patience(partial(share.writer.plan, [wanted]))
-    context.send_away(batch, [(item, rejection)])
+            anew = context.patience(partial(share.writer.plan, [wanted]))
+            share.plans = others + anew
+            is_known &= all(plan.action is not Action.QUARANTINE for plan in anew)
+    if not is_known:
+        context.send_away(batch, [(item, rejection)])
 
 
 def _vector_recipe(generation: Generation) -> VectorRecipe:

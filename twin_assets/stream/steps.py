@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from twin_assets.broker.consumer import Delivery
-from twin_assets.errors import DocumentRejected, MalformedMessage, SourceUnavailable
+from twin_assets.errors import ClusterTimeWentBack, DocumentRejected, MalformedMessage, SourceUnavailable
 from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
@@ -73,6 +73,7 @@ class StreamSteps:
     def fetch(self, rounds: Sequence[Round]) -> Iterable[Round]:
         """Read the documents' current state, then which generations exist."""
         for each in rounds:
+            self._refuse_the_future(each.markers.values())
             if each.changes:
                 each.batch = self._applier.fetch(each.changes)
                 _condemn(each)
@@ -91,7 +92,10 @@ class StreamSteps:
         return self._each(rounds, self._applier.plan)
 
     def embed(self, rounds: Sequence[Round]) -> Iterable[Round]:
-        """Embed new text and store it slice by slice."""
+        """Embed new text and store it slice by slice; a document that gets on is not what ends the stream."""
+        for each in rounds:
+            if each.batch is not None and not each.batch.is_forced:  # that one begins anew each time
+                each.batch.on_stored = self.acquit
         return self._each(rounds, self._applier.embed)
 
     def write(self, rounds: Sequence[Round]) -> None:
@@ -114,7 +118,7 @@ class StreamSteps:
         self._tell()
 
     def acquit(self) -> None:
-        """Forget the attempt in hand: the stream ends because it was asked to, not by a document's fault."""
+        """Forget the attempt in hand: an end of the stream now would not be the document's fault."""
         # While MongoDB is down an innocent attempt stays counted; more than one stop has to meet that.
         with suppress(SourceUnavailable):
             self._context.twin.meta.clear_attempts(self._accused)
@@ -125,6 +129,14 @@ class StreamSteps:
             if each.batch is not None:
                 each.batch = step(each.batch)
         return rounds
+
+    def _refuse_the_future(self, markers: Collection[Marker]) -> None:
+        """A marker that this cluster's clock has not reached would make a watermark of things to come."""
+        if markers:
+            newest = max(marker.position for marker in markers)
+            now = self._context.patience(self._context.twin.source.now)
+            if now < newest:
+                raise ClusterTimeWentBack(stored=newest, now=now)
 
     def _bury_malformed(self, deliveries: Sequence[Delivery]) -> None:
         letters = [
