@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 BIN := .venv/bin
 SETUP := .venv/.setup-done
+AUDIT := .venv/audit/bin/pip-audit
 ARGS ?=
 
 $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check chaos bench up down dev clean \
+.PHONY: help setup demo test lint check audit chaos bench up down dev clean \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -31,6 +32,15 @@ lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's
 	@$(BIN)/dagster definitions validate -w workspace.yaml
 
 check: lint test ## Everything that CI asks for: lint, then all tests with the coverage floor
+
+# In an environment of its own: what it brings must not mix with what it judges.
+$(AUDIT): Makefile
+	@$(or $(PYTHON),python3) -m venv .venv/audit
+	@.venv/audit/bin/python -m pip install --quiet --quiet --disable-pip-version-check pip-audit==2.10.1
+	@touch $@
+
+audit: $(AUDIT) ## Look for known vulnerabilities in constraints.txt (needs the network; scripts/audit_allowed.toml)
+	@.venv/audit/bin/python scripts/audit.py --program $(AUDIT)
 
 chaos: $(SETUP) ## Inject every fault of the suite, the slow ones too, and print what was lost (ARGS="-k ...")
 	@$(BIN)/python -m pytest -p twin_assets_tests.scenarios.chaos.report -m chaos --no-cov $(ARGS)

@@ -22,7 +22,7 @@ def test_it_calls_the_make_targets_that_a_person_calls() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     commands = [step["run"] for step in STEPS if "run" in step]
     made = {command.removeprefix("make ") for command in commands if command.startswith("make ")}
-    assert {"lint", "test", "chaos"} <= made <= targets
+    assert {"lint", "test", "chaos", "audit"} <= made <= targets
     assert all(command.startswith(("make ", "docker build ")) for command in commands)
 
 
@@ -45,6 +45,14 @@ def test_every_job_ends(job: str) -> None:
 def test_the_slow_faults_run_every_night_and_only_then() -> None:
     assert WORKFLOW[True]["schedule"]
     assert WORKFLOW["jobs"]["chaos"]["if"] == "github.event_name == 'schedule'"
+
+
+def test_known_vulnerabilities_are_looked_for_on_every_push_and_every_night() -> None:
+    audit = WORKFLOW["jobs"]["audit"]
+    assert [step["run"] for step in audit["steps"] if "run" in step] == ["make audit"]
+    # A vulnerability that became known meanwhile is not the fault of whoever proposes a change.
+    assert audit["if"] == "github.event_name != 'pull_request'"
+    assert not {"continue-on-error", "needs"} & audit.keys()
 
 
 def test_a_newer_push_replaces_the_older_run() -> None:

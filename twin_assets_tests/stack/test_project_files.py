@@ -16,7 +16,8 @@ from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    *("help", "setup", "demo", "test", "lint", "check", "chaos", "bench", "up", "down", "dev", "clean"),
+    *("help", "setup", "demo", "test", "lint", "check", "audit", "chaos", "bench"),
+    *("up", "down", "dev", "clean"),
     *("local-start-infra", "local-start-cdc", "local-bytewax", "local-insert-data-mongo"),
 }
 SCRIPTS = [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / ".ci" / "run"]
