@@ -135,7 +135,8 @@ async def _connect(connection: Connection, url: URL) -> None:
         if getattr(error, "library", None) == "SSL":  # what the other side says; files are X509 or PEM
             raise
         raise ConfigurationError(
-            f"a certificate file that TWIN_RABBITMQ_URL names for {redact(url)} cannot be read ({error.strerror})"
+            f"a certificate file that TWIN_RABBITMQ_URL names for {redact(url)} cannot be read "
+            f"({error.strerror})"
         ) from error
     except InvalidFrameError as error:
         if "Connection.OpenOk" not in str(error):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from base64 import b64encode
 from typing import Any
@@ -149,8 +150,12 @@ class DagsterApi:
         )
         if self._login:
             request.add_unredirected_header("Authorization", self._login)
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
-            return json.load(reply)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+                return json.load(reply)
+        except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
+            raise
 
 
 def _login_of(url: str) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import httpx
 from qdrant_client import QdrantClient
@@ -28,9 +28,11 @@ def connect(
     """Return a client; nothing is sent before the first call. Trusts `ca_file` alone, where it is given."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 6333)
-    trusted: dict[str, Any] = {"verify": _authority(ca_file)} if ca_file else {}
+    options: dict[str, Any] = {"verify": _authority(ca_file)} if ca_file else {}
+    if parts.username:  # for a proxy before Qdrant; the client itself drops them
+        options["auth"] = (unquote(parts.username), unquote(parts.password or ""))
     return QdrantClient(
-        url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False, **trusted
+        url=url, port=port, api_key=api_key, timeout=timeout_s, check_compatibility=False, **options
     )
 
 

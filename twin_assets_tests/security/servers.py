@@ -1,4 +1,4 @@
-"""The servers as a careful operator runs them: with TLS alone, with logins, and each login with few rights."""
+"""The servers as a careful operator runs them: TLS alone, and logins with few rights."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import pytest
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
 
+from twin_assets.errors import ServerUnavailable
 from twin_assets.source.replica_set import REPLICA_SET
 from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.process import Launch
 from twin_assets.stack.rabbitmq import RabbitServer, definitions_of
 from twin_assets.stack.servers import MongoServer, QdrantServer
+from twin_assets.store.point_store import PointStore
 
 # Percent-encoded in a URL, so that whoever decodes or quotes it is noticed.
 PASSWORD = "s3cret/w0rd@:%"
@@ -120,7 +122,7 @@ class GuardedRabbit(RabbitServer):
 
     permissions: ClassVar[dict[str, dict[str, str]]] = {
         "capture": {"configure": r"^twin\.", "write": r"^amq\.default$", "read": r"^$"},
-        "stream": {"configure": r"^twin\.dead$", "write": r"^amq\.default$", "read": r"^twin\."},
+        "stream": {"configure": r"^twin\.dead(\.reader)?$", "write": r"^amq\.default$", "read": r"^twin\."},
         "watcher": {"configure": r"^$", "write": r"^$", "read": r"^$"},
     }
 
@@ -162,9 +164,6 @@ class GuardedQdrant(QdrantServer):
         return super().url.replace("http:", "https:")
 
     def is_ready(self) -> bool:
-        from twin_assets.errors import ServerUnavailable
-        from twin_assets.store.point_store import PointStore
-
         try:
             with PointStore(
                 self.url, api_key=QDRANT_KEY, ca_file=self._certificate.own, timeout_s=2
