@@ -28,6 +28,7 @@ class FaultPoint(StrEnum):
     BATCH_SCANNED = "rebuild: one batch of the scan is written"
     PROVEN = "rebuild: the checks have passed, nothing is switched"
     ALIAS_SWITCHED = "rebuild: the alias is switched, the registry is not"
+    DOCUMENT_DELETED = "erase: the document is deleted from MongoDB, nothing else has happened"
 
 
 _armed: list[Callable[[FaultPoint], None]] = []

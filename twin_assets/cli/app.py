@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from twin_assets.cli import dead_letters, demo, features, flows, ingest, stack
+from twin_assets.cli import dead_letters, demo, erase, features, flows, ingest, stack
 from twin_assets.cli.console import complain
 from twin_assets.errors import TwinError
 
@@ -28,6 +28,7 @@ app.command(rich_help_panel=DATA)(features.status)
 app.command(rich_help_panel=DATA)(features.check)
 app.command(rich_help_panel=DATA)(features.rebuild)
 app.command(rich_help_panel=DATA)(features.search)
+app.command(rich_help_panel=DATA)(erase.erase)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
 app.command(rich_help_panel=LONG_RUNS)(flows.capture)
 app.command(rich_help_panel=LONG_RUNS)(flows.stream)

@@ -12,6 +12,7 @@ from twin_assets.models.base import ENTRY_MAX_LENGTH
 
 INT64_LIMIT = 1 << 63
 REPLACEMENT_CHARACTER = "\ufffd"
+KINDS = ("int", "oid", "uuid", "str")
 
 
 def entry_of(value: object) -> str:
@@ -62,10 +63,26 @@ def is_reversible(entry: str) -> bool:
     return True
 
 
+def entries_meant_by(text: str) -> list[str]:
+    """Return the entries that a person may mean: one that is written as such, else the id in every kind."""
+    if is_reversible(text):
+        return [entry_of(id_of(text))]
+    return [entry for kind in KINDS for entry in _read_as(kind, text)]
+
+
 def describe_id(value: object) -> str:
     """Return an unsupported `_id` in at most 80 characters, so that its document can be found."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _read_as(kind: str, text: str) -> list[str]:
+    try:
+        entry = entry_of(id_of(f"{kind}:{text}"))
+    except UnsupportedId:
+        return []
+    # Python reads `007` and `1_0` as numbers too, but nobody sees an id so.
+    return [entry] if entry.lower() == f"{kind}:{text}".lower() else []
 
 
 def _text_entry(text: str) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pymongo import ASCENDING
 
@@ -12,6 +13,7 @@ from twin_assets.models.base import DataType
 from twin_assets.models.change import Marker
 from twin_assets.source.changes import Position
 from twin_assets.source.client import Client, translate_errors
+from twin_assets.source.plain import to_plain
 from twin_assets.source.registry import GenerationRegistry, increment
 
 ATTEMPTS_KEPT = timedelta(days=1)
@@ -112,6 +114,13 @@ class MetaStore(GenerationRegistry):
         if keys:
             with translate_errors(self._client):
                 self._attempts.delete_many({"_id": {"$in": list(keys)}})
+
+    def records(self) -> Iterator[tuple[str, Any]]:
+        """Yield every record of this database as it is, with the name of its collection."""
+        with translate_errors(self._client):
+            for name in sorted(self._database.list_collection_names()):
+                for record in self._database[name].find():
+                    yield name, to_plain(record)
 
     def _create_expiry(self) -> None:
         if not self._has_expiry:

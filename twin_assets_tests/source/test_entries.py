@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from twin_assets.errors import UnsupportedId
 from twin_assets.models.base import ENTRY_MAX_LENGTH
-from twin_assets.source.entries import describe_id, entry_of, id_of
+from twin_assets.source.entries import describe_id, entries_meant_by, entry_of, id_of
 from twin_assets_tests.source.builders import IDS_AND_ENTRIES, UNSUPPORTED_IDS
 
 
@@ -50,3 +50,25 @@ def test_an_entry_that_no_id_was_made_of_is_refused(entry: str) -> None:
 def test_a_long_id_is_described_in_one_short_line() -> None:
     assert len(describe_id("x\n" * 1000)) == 80
     assert "\n" not in describe_id("x\ny")
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("int:7", ["int:7"]),
+        ("str:int:7", ["str:int:7"]),
+        ("7", ["int:7", "str:7"]),
+        ("-7", ["int:-7", "str:-7"]),
+        ("007", ["str:007"]),
+        ("a-slug", ["str:a-slug"]),
+        ("int:x", ["str:int:x"]),
+        ("65F0A1B2C3D4E5F6A7B8C9D0", ["oid:65f0a1b2c3d4e5f6a7b8c9d0", "str:65F0A1B2C3D4E5F6A7B8C9D0"]),
+        (
+            "12345678-1234-5678-1234-567812345678",
+            ["uuid:12345678-1234-5678-1234-567812345678", "str:12345678-1234-5678-1234-567812345678"],
+        ),
+        ("x" * 2000, []),
+    ],
+)
+def test_a_plain_id_may_be_of_several_kinds(text: str, entries: list[str]) -> None:
+    assert entries_meant_by(text) == entries
