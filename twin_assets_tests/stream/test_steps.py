@@ -5,14 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from twin_assets.errors import StoreUnavailable
+from twin_assets.errors import ClusterTimeWentBack, StoreUnavailable
+from twin_assets.models.change import Marker
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience, Stopped
 from twin_assets.stream.intake import SUSPECT_ATTEMPTS, Intake
+from twin_assets.stream.round import Round
 from twin_assets.stream.steps import StreamSteps
 from twin_assets_tests.stream.test_intake import FakeInbox, delivery
 
@@ -67,3 +70,23 @@ def test_a_stop_that_was_asked_for_is_no_guilt_of_the_document_in_hand():
     steps.acquit()
     assert meta.counted == {}
     steps.acquit()
+
+
+@dataclass
+class ClockAt:
+    """A source whose cluster time stands still."""
+
+    revision: int
+
+    def now(self) -> int:
+        return self.revision
+
+
+def test_a_marker_that_no_clock_of_this_cluster_has_reached_stops_the_stream():
+    steps = steps_of(ClockAt(10), Attempts(), threading.Event())
+    reached, ahead = (
+        Round([], [], {0: Marker(position=position, sent_at=datetime.now(UTC))}) for position in (10, 11)
+    )
+    assert list(steps.fetch([reached])) == [reached]
+    with pytest.raises(ClusterTimeWentBack, match="11"):
+        steps.fetch([ahead])
