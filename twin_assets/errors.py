@@ -17,6 +17,9 @@ TwinError
 ├── GenerationMissing           the registry names a collection that Qdrant does not have
 ├── NoLiveGeneration            a collection that readers ask for has not been built yet
 ├── RebuildRejected             the checks on a new generation failed; the old one stays live
+├── UnknownDocument             exit 2: nothing knows the document that was named
+├── AmbiguousId                 exit 2: several documents have the id that was named
+├── NotApplied                  a change was made, and nobody applies it
 └── StackError                  the local stack cannot start or stop a server
 """
 
@@ -113,8 +116,8 @@ class ClusterTimeWentBack(TwinError):
     def __init__(self, *, stored: int, now: int) -> None:
         super().__init__(
             f"MongoDB's operation time {now} is below the stored revision {stored}: this is another cluster, "
-            "a restored backup or a clock set back; point TWIN_MONGODB_URL at the right cluster, wait for its "
-            "clock, or fill an empty Qdrant: docs/operating.md, An older MongoDB, says how"
+            "a restored backup or a clock set back; point TWIN_MONGODB_URL at the right cluster, wait for "
+            "its clock, or fill an empty Qdrant: docs/operating.md, An older MongoDB, says how"
         )
 
 
@@ -150,6 +153,37 @@ class NoLiveGeneration(TwinError):
 
 class RebuildRejected(TwinError):
     """Raised when a new generation did not pass its checks; the live one was not touched."""
+
+
+class UnknownDocument(TwinError):
+    """Raised when neither MongoDB nor anything else holds the document that was named."""
+
+    exit_code = 2
+
+    def __init__(self, collection: str, document_id: str) -> None:
+        super().__init__(
+            f"{collection} has no document {document_id!r}, and no collection and no dead letter names one: "
+            "the id is wrong, or it was deleted so long ago that its tombstone has been swept"
+        )
+
+
+class AmbiguousId(TwinError):
+    """Raised when an id without its kind fits several documents."""
+
+    exit_code = 2
+
+    def __init__(self, collection: str, entries: Iterable[str]) -> None:
+        super().__init__(f"{collection} has several documents with this id; say which: {', '.join(entries)}")
+
+
+class NotApplied(TwinError):
+    """Raised when a change has not been applied everywhere in time; it stays in the queue."""
+
+    def __init__(self, what: str, *, limit_s: float, reason: str) -> None:
+        super().__init__(
+            f"{what}, but that was not applied everywhere within {limit_s:g} s: {reason}; see that capture "
+            "and stream run (`twin status`), then give the same command again"
+        )
 
 
 class StackError(TwinError):
