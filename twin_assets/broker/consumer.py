@@ -105,6 +105,11 @@ class ChangeConsumer:
         """What is in the way of a connection; empty while nothing is."""
         return self._keeper.last_error
 
+    @property
+    def unreachable(self) -> str:
+        """Why there is no connection at all; empty while there is one, whatever the queues say."""
+        return self._keeper.unreachable
+
     def poll(self, queue: int, limit: int) -> list[Delivery]:
         """Return up to `limit` messages of a queue, oldest first, without waiting."""
         if self._failure is not None:

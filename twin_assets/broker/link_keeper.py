@@ -37,6 +37,7 @@ class LinkKeeper:
         self._links = links
         self._on_attempt = on_attempt
         self._last_error = ""
+        self.unreachable = ""
 
     @property
     def is_connected(self) -> bool:
@@ -56,9 +57,9 @@ class LinkKeeper:
                 with translate_errors(self._url):
                     await self._connect_once()
                 pauses = growing_pauses()
-                self._last_error = "the connection to RabbitMQ was lost"
+                self._last_error = self.unreachable = "the connection to RabbitMQ was lost"
             except (BrokerUnavailable, ConfigurationError) as error:
-                self._last_error = str(error)
+                self._last_error = self.unreachable = str(error)
                 self._on_attempt(error)
             await asyncio.sleep(next(pauses))
 
@@ -72,6 +73,7 @@ class LinkKeeper:
         connection = await open_connection(self._url, name="twin consumer")
         try:
             await check_not_more(connection, self._queues)
+            self.unreachable = ""
             self._on_attempt(None)
             await self._consume(connection)
         finally:

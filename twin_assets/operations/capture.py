@@ -82,15 +82,20 @@ class _Meter:
         self.progress = CaptureProgress()
 
     def count(self, changes: int, letters: int) -> None:
+        # Nothing published says nothing of the server that is waited for.
+        waiting_for = "" if changes or letters else self.progress.waiting_for
         self.update(
             published=self.progress.published + changes,
             dead=self.progress.dead + letters,
             changes_per_s=self._rate.add(changes),
-            waiting_for="",
+            waiting_for=waiting_for,
         )
 
     def update(self, **figures: Any) -> None:
+        waited_for = self.progress.waiting_for
         self.progress = replace(self.progress, **figures)
+        if waited_for and not self.progress.waiting_for:
+            log.warning("%s is back", waited_for)
         self._report(self.progress)
 
 
@@ -144,7 +149,7 @@ class _Capture:
         if position is None or self._is_lost:
             position = self._publish_everything()
         self._recheck = meta.load_recheck()
-        self._meter.update(snapshot_done=True, waiting_for="")
+        self._meter.update(snapshot_done=True)
         return position
 
     def _check_time(self, position: Position | None) -> None:
@@ -191,7 +196,7 @@ class _Capture:
             self._fruitless = 0
         self._pause_s = FIRST_PAUSE_S
         lag_s = 0.0 if batch.drained else self._seconds_behind()
-        self._meter.update(revision=batch.position.revision, lag_s=lag_s)
+        self._meter.update(revision=batch.position.revision, lag_s=lag_s, waiting_for="")
 
     def _republish_lost(self, types: Collection[DataType]) -> None:
         log.warning("%s dropped or renamed: publishing all of it again", ", ".join(sorted(types)))

@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
-from twin_assets.errors import RebuildRejected
+from twin_assets.errors import RebuildRejected, SourceUnavailable
 from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.change import DeadLetter
+from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.audit import audit
-from twin_assets.operations.batch import Counts
+from twin_assets.operations.batch import Counts, Item
 from twin_assets.operations.checks import check_generation
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.lineage import CleanedSnapshot
@@ -26,6 +28,7 @@ from twin_assets.operations.patience import Patience
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
+from twin_assets.source.documents import SourceRead
 
 SCAN_BATCH = 100
 HEALING_ROUNDS = 2
@@ -69,7 +72,10 @@ def rebuild(
     progress: Callable[[RebuildProgress], None] | None = None,
     stop: threading.Event | None = None,
 ) -> RebuildReport:
-    """Build, prove and switch. Raises RebuildRejected when the proof fails, and Stopped on a stop."""
+    """Build, prove and switch. Raises RebuildRejected when the proof fails, and Stopped on a stop.
+
+    A server that is down when it begins is raised; one that goes away later is waited for.
+    """
     started = time.monotonic()
     generation, is_resumed = _building(twin, snapshot, data_type)
     fault_point(FaultPoint.GENERATION_REGISTERED)
@@ -77,22 +83,30 @@ def rebuild(
     fault_point(FaultPoint.COLLECTION_CREATED)
     patience = Patience(stop or threading.Event())
     processors = Processors(max_chunks=twin.settings.max_chunks)
-    applier = Applier(StepContext(twin, processors, patience, _AlreadyReported()))
-    counts = _scan(twin, applier, generation, started=started, progress=progress or _silent)
-    _prove(twin, applier, generation)
+    context = StepContext(twin, processors, patience, _AlreadyReported())
+    counts = _scan(context, generation, started=started, progress=progress or _silent)
+    patience(partial(_prove, twin, Applier(context), generation))
     fault_point(FaultPoint.PROVEN)
-    twin.collections.switch(generation)
+    patience(partial(twin.collections.switch, generation))
     fault_point(FaultPoint.ALIAS_SWITCHED)
-    twin.meta.switch_live(generation.collection)
+    patience(partial(twin.meta.switch_live, generation.collection))
+    seconds = time.monotonic() - started
+    return patience(partial(_report, twin, generation, counts, seconds=seconds, is_resumed=is_resumed))
+
+
+def _report(
+    twin: Twin, generation: Generation, counts: Counts, *, seconds: float, is_resumed: bool
+) -> RebuildReport:
+    name = generation.collection
     return RebuildReport(
         generation=generation,
-        documents=twin.store.count_documents(generation.collection),
-        chunks=twin.store.count_chunks(generation.collection),
-        quarantined=twin.store.count_quarantined(generation.collection),
+        documents=twin.store.count_documents(name),
+        chunks=twin.store.count_chunks(name),
+        quarantined=twin.store.count_quarantined(name),
         counts=counts,
-        seconds=time.monotonic() - started,
+        seconds=seconds,
         is_resumed=is_resumed,
-        sample_ids=[entry for page in twin.store.head_entries(generation.collection) for entry in page][:5],
+        sample_ids=[entry for page in twin.store.head_entries(name) for entry in page][:5],
     )
 
 
@@ -120,22 +134,41 @@ def _building(twin: Twin, snapshot: Snapshot, data_type: DataType) -> tuple[Gene
 
 
 def _scan(
-    twin: Twin,
-    applier: Applier,
+    context: StepContext,
     generation: Generation,
     *,
     started: float,
     progress: Callable[[RebuildProgress], None],
 ) -> Counts:
-    counts = Counts()
-    total = twin.source.count(generation.type)
-    upstream = CleanedSnapshot(twin, generation)
+    counts, applier = Counts(), Applier(context)
+    total = context.patience(partial(context.twin.source.count, generation.type))
+    cleaned = context.patience(partial(CleanedSnapshot, context.twin, generation))
     targets = {generation.type: [generation]}
-    for read in twin.source.scan(generation.type, batch_size=SCAN_BATCH, at_least=generation.since or 0):
+
+    def upstream(items: Sequence[Item]) -> Mapping[str, CleanedModel]:
+        return context.patience(partial(cleaned, items))
+
+    for read in _read_all(context, generation):
         counts.add(applier.apply(applier.batch_of(read, targets=targets), upstream=upstream))
         fault_point(FaultPoint.BATCH_SCANNED)
         progress(RebuildProgress(counts.documents, total, counts.chunks_embedded, time.monotonic() - started))
     return counts
+
+
+def _read_all(context: StepContext, generation: Generation) -> Iterator[SourceRead]:
+    """Read every document; where MongoDB was away, go on behind the last one that was read."""
+    source, after = context.twin.source, None
+    while True:
+        try:
+            for read in source.scan(
+                generation.type, batch_size=SCAN_BATCH, at_least=generation.since or 0, after=after
+            ):
+                yield read
+                after = next((entry for _, entry in reversed(read.documents)), after)
+        except SourceUnavailable:
+            context.patience(source.now)
+        else:
+            return
 
 
 def _prove(twin: Twin, applier: Applier, generation: Generation) -> None:

@@ -117,9 +117,10 @@ def _consume(
     with consumer:
         intake = Intake(consumer, queues=queues)
         steps = StreamSteps(context, intake, report=report)
+        source = ChangeSource(intake, stop=stop, look=lambda: steps.heed_broker(consumer.unreachable))
         report(StreamProgress(steps.counts))
         try:
-            run_flow(build_flow(ChangeSource(intake, stop=stop), steps))
+            run_flow(build_flow(source, steps))
         except Stopped:
             steps.acquit()
             raise

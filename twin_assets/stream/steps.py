@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
@@ -10,7 +11,13 @@ from datetime import UTC, datetime
 from functools import partial
 
 from twin_assets.broker.consumer import Delivery
-from twin_assets.errors import ClusterTimeWentBack, DocumentRejected, MalformedMessage, SourceUnavailable
+from twin_assets.errors import (
+    BrokerUnavailable,
+    ClusterTimeWentBack,
+    DocumentRejected,
+    MalformedMessage,
+    SourceUnavailable,
+)
 from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
@@ -23,6 +30,8 @@ from twin_assets.stream.round import Round
 
 CRASH_LIMIT = 3
 SWEEP_INTERVAL_S = 3600.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,6 +64,7 @@ class StreamSteps:
         self._rate = Rate(clock)
         self._swept: float | None = None
         self._accused: list[str] = []
+        self._is_cut_off = False
         self._progress = StreamProgress(Counts())
         context.patience.on_change = self._tell
 
@@ -117,6 +127,13 @@ class StreamSteps:
         self._move(rounds)
         self._tell()
 
+    def heed_broker(self, unreachable: str) -> None:
+        """Say so when the queues cannot be reached, with the reason, and when they can again."""
+        if self._is_cut_off != bool(unreachable):
+            self._is_cut_off = bool(unreachable)
+            log.warning(f"waiting: {unreachable}" if unreachable else f"{BrokerUnavailable.server} is back")
+            self._tell()
+
     def acquit(self) -> None:
         """Forget the attempt in hand: an end of the stream now would not be the document's fault."""
         # While MongoDB is down an innocent attempt stays counted; more than one stop has to meet that.
@@ -172,8 +189,11 @@ class StreamSteps:
         )
 
     def _tell(self) -> None:
+        waiting_for = self._context.patience.waiting_for
+        if not waiting_for and self._is_cut_off:
+            waiting_for = BrokerUnavailable.server
         counts = replace(self._progress.counts)
-        self._report(replace(self._progress, counts=counts, waiting_for=self._context.patience.waiting_for))
+        self._report(replace(self._progress, counts=counts, waiting_for=waiting_for))
 
 
 def suspect_keys(deliveries: Sequence[Delivery]) -> list[str]:

@@ -116,11 +116,10 @@ def test_a_rebuild_that_does_not_pass_leaves_the_live_one_alone(
         live = twin.live_generation(Snapshot.VECTOR, POST)
         original = rebuild_module._scan
 
-        def scan_and_lose(twin_, applier, generation, **named):
-            counts = original(twin_, applier, generation, **named)
-            twin_.store.client.delete(
-                generation.collection, [next(iter(twin_.store.scroll(generation.collection))).id]
-            )
+        def scan_and_lose(context, generation, **named):
+            counts = original(context, generation, **named)
+            lost = next(iter(twin.store.scroll(generation.collection)))
+            twin.store.client.delete(generation.collection, [lost.id])
             return counts
 
         monkeypatch.setattr(rebuild_module, "_scan", scan_and_lose)
