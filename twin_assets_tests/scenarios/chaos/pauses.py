@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import count
 from typing import Any
@@ -66,13 +66,13 @@ class Hold:
 
 
 class Zombie:
-    """A stream's work on one document that stands still at a point, with what it had read by then.
+    """A stream's work on a batch of documents that stands still at a point, with what it had read by then.
 
     Begin one while no stream runs in this process: the first to reach the point is taken for the zombie.
     """
 
-    def __init__(self, twin: Twin, entry: str, point: FaultPoint, turn: int) -> None:
-        self._change = Change(type=DataType.POSTS, entry=entry, revision=0)
+    def __init__(self, twin: Twin, numbers: Iterable[int], point: FaultPoint, turn: int) -> None:
+        self._changes = [Change(type=DataType.POSTS, entry=f"int:{number}", revision=0) for number in numbers]
         self._hold = Hold(point, turn)
         self._counts: Counts | None = None
         self._failure: BaseException | None = None
@@ -96,7 +96,7 @@ class Zombie:
     def _work(self, twin: Twin) -> None:
         applier = applier_of(twin)
         try:
-            self._counts = applier.apply(applier.fetch([self._change]))
+            self._counts = applier.apply(applier.fetch(self._changes))
         except BaseException as error:
             self._failure = error
 

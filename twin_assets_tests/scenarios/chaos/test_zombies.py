@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,6 +11,7 @@ from qdrant_client import models as q
 from twin_assets.faults import FaultPoint
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
+from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.retention import sweep
 from twin_assets.store import filters
@@ -58,8 +60,14 @@ class Crowd:
     def stop(self, numbers, stops) -> None:
         """Begin to apply each document as it is now, and stand still on the way."""
         for number, (point, turn) in zip(numbers, stops, strict=True):
-            self.zombies.append(Zombie(self.twin, f"int:{number}", point, turn))
+            self.zombies.append(Zombie(self.twin, [number], point, turn))
             self.tally.fault()
+
+    def apply(self, numbers) -> None:
+        """Apply documents as they are now, without a stream, which would apply them once more."""
+        applier = applier_of(self.twin)
+        changes = [Change(type=POST, entry=f"int:{number}", revision=0) for number in numbers]
+        applier.apply(applier.fetch(changes))
 
     def go_on(self) -> None:
         """Wake them all; each must find that it came too late."""
@@ -149,6 +157,24 @@ def test_a_generation_registered_meanwhile_gets_the_newest_state(
     assert len(twin.meta.generations(POST)) == 5
 
 
+@pytest.mark.parametrize("newest", [FIRST, None], ids=["the edit is taken back", "the document is deleted"])
+def test_zombies_go_on_in_the_middle_of_the_newest_write(twin, tally, crowd, newest):
+    ensure_generations(twin, stop=threading.Event())
+    for hundreds, stop in enumerate(WITHOUT_NEW_TEXT, start=1):
+        numbers = numbered(hundreds, STOPS)
+        crowd.insert(numbers, FIRST)
+        crowd.apply(numbers)
+        crowd.edit(numbers, SECOND)
+        crowd.stop(numbers, STOPS)
+        crowd.delete(numbers)
+        if newest is not None:
+            crowd.insert(numbers, newest)
+        winner = Zombie(twin, numbers, *stop)
+        crowd.go_on()
+        winner.go_on()
+    tally.settle(lambda: None)
+
+
 def test_tombstones_outlive_every_writer_that_is_older_than_the_watermark(
     twin, capturing, streaming, tally, crowd
 ):
@@ -159,8 +185,7 @@ def test_tombstones_outlive_every_writer_that_is_older_than_the_watermark(
     crowd.edit(gone, SECOND)
     crowd.stop(gone, STOPS)
     crowd.delete(gone)
-    applier = applier_of(twin)
-    applier.apply(applier.fetch(Change(type=POST, entry=f"int:{number}", revision=0) for number in gone))
+    crowd.apply(gone)
     days_later = datetime.now(UTC) + timedelta(days=3)
     sweep(twin, now=days_later)
     assert tombstones(twin) == len(gone)
