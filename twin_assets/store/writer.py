@@ -94,11 +94,17 @@ class GenerationWriter:
     def _move_kept(self, plans: Sequence[DocumentPlan]) -> None:
         updates: list[tuple[dict[str, Any], q.Filter]] = []
         for plan in plans:
-            still = [chunk for chunk, stored in plan.kept if not has_moved(chunk, stored)]
-            moved = [chunk for chunk, stored in plan.kept if has_moved(chunk, stored)]
-            if still:
-                updates.append((self._shared_payload(plan, still[0]), self._fenced(still)))
-            updates += [(self._own_payload(plan, chunk), self._fenced([chunk])) for chunk in moved]
+            still: dict[str, list[ChunkModel]] = {}
+            for chunk, stored in plan.kept:
+                if has_moved(chunk, stored):
+                    updates.append((self._own_payload(plan, chunk), self._fenced([chunk])))
+                else:
+                    still.setdefault(stored.source_hash, []).append(chunk)
+            for placed_by, chunks in still.items():
+                # Only where it still stands: a rival that moved it meanwhile left its own mark, and then
+                # verification finds it too old and writes it anew.
+                in_place = self._fenced(chunks, filters.hashes_in({placed_by}))
+                updates.append((self._shared_payload(plan, chunks[0]), in_place))
         self._store.set_payloads(self._collection, updates)
 
     def _own_payload(self, plan: DocumentPlan, chunk: ChunkModel) -> dict[str, Any]:
@@ -114,9 +120,9 @@ class GenerationWriter:
         payload = self._own_payload(plan, chunk)
         return {name: value for name, value in payload.items() if name not in own}
 
-    def _fenced(self, chunks: Sequence[ChunkModel]) -> q.Filter:
+    def _fenced(self, chunks: Sequence[ChunkModel], *also: q.FieldCondition) -> q.Filter:
         ids = filters.ids_in([chunk.point_id for chunk in chunks])
-        return q.Filter(must=[ids, filters.revision_at_most(self._revision)])
+        return q.Filter(must=[ids, filters.revision_at_most(self._revision), *also])
 
     def _verify(self, plans: Sequence[DocumentPlan], *, embed: Embed) -> None:
         """Put back the wanted chunks that a rival deleted meanwhile."""

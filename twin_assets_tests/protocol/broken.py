@@ -1,0 +1,116 @@
+"""The protocol with one rule switched off. Each must end wrong somewhere, or the proof proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from twin_assets.source.documents import SourceRead
+from twin_assets.store import filters
+from twin_assets.store import touch as touch_module
+from twin_assets.store.fence import Fence
+from twin_assets.store.plan import Action, DocumentPlan
+from twin_assets.store.writer import GenerationWriter
+from twin_assets_tests.protocol import programs
+from twin_assets_tests.protocol.explore import Case
+from twin_assets_tests.protocol.programs import DoorSource, DoorStore
+from twin_assets_tests.protocol.replay import Request
+from twin_assets_tests.protocol.world import ENTRY, TYPE
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def without_verification(patch: pytest.MonkeyPatch) -> None:
+    """Heads are written without a look whether a rival deleted chunks meanwhile."""
+    patch.setattr(GenerationWriter, "_verify", lambda self, plans, *, embed: None)
+
+
+def without_read_back(patch: pytest.MonkeyPatch) -> None:
+    """A writer takes it for granted that its head won."""
+    patch.setattr(Fence, "overtaken", lambda self, plans: [])
+
+
+def with_the_delete_before_the_head(patch: pytest.MonkeyPatch) -> None:
+    """Older chunks go before the head says which version is wanted."""
+    write_heads = GenerationWriter._write_heads
+
+    def delete_first(self: GenerationWriter, plans: Sequence[DocumentPlan]) -> None:
+        self._fence.delete_chunks(plans, filters.revision_below(self._revision))
+        write_heads(self, plans)
+
+    def only_settle(self: GenerationWriter, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
+        overtaken = self._fence.overtaken(plans)
+        won = [plan for plan in plans if plan not in overtaken]
+        self._fence.settle([plan.wanted for plan in won])
+        return overtaken
+
+    patch.setattr(GenerationWriter, "_write_heads", delete_first)
+    patch.setattr(GenerationWriter, "_clean_up", only_settle)
+
+
+def without_since(patch: pytest.MonkeyPatch) -> None:
+    """A read that is older than a generation is written into it all the same."""
+    registered = programs.registry
+
+    def since_ever(door: Any) -> Any:
+        return [found.model_copy(update={"since": 0}) for found in registered(door)]
+
+    patch.setattr(programs, "registry", since_ever)
+
+
+def with_the_time_taken_after_the_read(patch: pytest.MonkeyPatch) -> None:
+    """The revision is newer than what was read."""
+
+    def read(self: DoorSource, wanted: Any, *, at_least: int = 0) -> SourceRead:
+        document = self._door.ask(Request("world", "find"))
+        return SourceRead(self.now(), {(TYPE, ENTRY): document})
+
+    patch.setattr(DoorSource, "read", read)
+
+
+def without_the_fence(patch: pytest.MonkeyPatch) -> None:
+    """Upserts overwrite whatever stands there, newer or not."""
+    upsert = DoorStore.upsert
+
+    def unfenced(self: DoorStore, collection: str, points: Any, *, revision: int) -> None:
+        upsert(self, collection, points, revision=1 << 50)
+
+    patch.setattr(DoorStore, "upsert", unfenced)
+
+
+def with_an_unchanged_document_left_alone(patch: pytest.MonkeyPatch) -> None:
+    """An unchanged document moves neither its head nor its chunks."""
+    finish = GenerationWriter.finish
+
+    def skipping(self: GenerationWriter, plans: Sequence[DocumentPlan], *, embed: Any) -> Any:
+        return finish(self, [plan for plan in plans if plan.action is not Action.TOUCH], embed=embed)
+
+    patch.setattr(GenerationWriter, "finish", skipping)
+
+
+def with_a_touch_of_the_head_alone(patch: pytest.MonkeyPatch) -> None:
+    """An unchanged document moves its head, and leaves its chunks where they are."""
+    patch.setattr(touch_module, "_chunk_moves", lambda fence, plans: [])
+    patch.setattr(Fence, "delete_chunks", _deleting_nothing_older(Fence.delete_chunks))
+
+
+def _deleting_nothing_older(delete: Callable[..., None]) -> Callable[..., None]:
+    def only_exact(self: Fence, plans: Sequence[DocumentPlan], which: Any) -> None:
+        if which.range is None or any(plan.action is not Action.TOUCH for plan in plans):
+            delete(self, plans, which)
+
+    return only_exact
+
+
+RULES: dict[str, tuple[Patch, Case]] = {
+    "verification": (without_verification, Case(("a b", "b", "a c"), 1, is_applied=True, is_settled=True)),
+    "read-back": (without_read_back, Case(("a b", "a c"), 0)),
+    "the head before the delete": (with_the_delete_before_the_head, Case(("a b", "a c"), 0)),
+    "since": (without_since, Case(("a", None), 0, has_rebuild=True, is_applied=True)),
+    "the time before the read": (with_the_time_taken_after_the_read, Case(("a", "b"), 0)),
+    "the fence": (without_the_fence, Case(("a", "b"), 0)),
+    "an unchanged document moves": (with_an_unchanged_document_left_alone, Case(("a b", "a c", "a b"), 1)),
+    "chunks move with their head": (with_a_touch_of_the_head_alone, Case(("a b", "a c", "a b"), 1)),
+}
