@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,30 +21,12 @@ from twin_assets.definitions import defs
 from twin_assets.errors import ConfigurationError, ServerUnavailable, StackError, TwinError
 from twin_assets.operations.features import FeatureStore
 from twin_assets.operations.status import read_status
-from twin_assets.settings import Settings, load_settings, without_credentials
+from twin_assets.settings import Settings, load_settings
 from twin_assets.source.client import connect
 from twin_assets.store.point_store import open_store
 from twin_assets_tests.security.conftest import Guarded
+from twin_assets_tests.security.saying import NOWHERE, all_that_is_said, leaks_in
 from twin_assets_tests.security.servers import QUOTED_PASSWORD
-
-WORDS = ("s3cret", "w0rd", "k3y", "0ption")  # parts of the secrets below, however they are encoded
-NOWHERE = {
-    "mongodb_url": f"mongodb://user:{QUOTED_PASSWORD}@127.0.0.1:1/?replicaSet=r&appName=0ption",
-    "rabbitmq_url": f"amqp://user:{QUOTED_PASSWORD}@127.0.0.1:1/twin?name=0ption",
-    "qdrant_url": f"https://user:{QUOTED_PASSWORD}@127.0.0.1:1?x=0ption",
-    "qdrant_api_key": "k3y",
-    "dagster_url": f"http://user:{QUOTED_PASSWORD}@127.0.0.1:1",
-}
-URLS = [name for name in NOWHERE if name.endswith("_url")]
-
-
-def leaks_in(text: str) -> list[str]:
-    return [word for word in WORDS if word in text]
-
-
-def all_that_is_said(error: BaseException) -> str:
-    """What a person, a log and a run's page may show of an error, its causes included."""
-    return "\n".join([str(error), repr(error), *traceback.format_exception(error)])
 
 
 def _ask_publisher(settings: Settings) -> None:
@@ -122,46 +103,6 @@ def test_a_refused_login_is_told_of_without_the_password(
     problem = read_status(settings)["servers"][server]["problem"]
     assert f"TWIN_{server.upper()}" in problem
     assert leaks_in(problem) == []
-
-
-@pytest.mark.parametrize("name", URLS)
-@pytest.mark.parametrize(
-    "rest",
-    [
-        "user:s3cret/w0rd@host:1/db",  # each of these would be taken for an end of the password
-        "user:s3cret?w0rd@host:1/db",
-        "user:s3cret#w0rd@host:1/db",
-        "user:p@host/s3cret@w0rd",
-        "user:s3cret",
-        "user:s3cret@host:w0rd",
-        "user:s3cret@[::w0rd",
-        "user:s3cret@host:1/\n",
-        "user:s3cret w0rd@host:1",
-    ],
-)
-def test_a_url_of_which_nobody_can_say_where_the_password_ends_is_refused_unquoted(
-    tmp_path: Path, name: str, rest: str
-) -> None:
-    url = f"{NOWHERE[name].partition('://')[0]}://{rest}"
-    with pytest.raises(ConfigurationError, match=f"TWIN_{name.upper()}: must be of the form") as caught:
-        load_settings(state_dir=tmp_path, _env_file=None, **{name: url})
-    assert leaks_in(all_that_is_said(caught.value)) == []
-    assert leaks_in(without_credentials(url)) == []
-
-
-@pytest.mark.parametrize("name", URLS)
-def test_a_url_with_another_scheme_is_refused_unquoted(tmp_path: Path, name: str) -> None:
-    url = f"ftp://user:{QUOTED_PASSWORD}@host"
-    with pytest.raises(ConfigurationError, match="must start with") as caught:
-        load_settings(state_dir=tmp_path, _env_file=None, **{name: url})
-    assert leaks_in(all_that_is_said(caught.value)) == []
-
-
-@pytest.mark.parametrize("key", ["k3y\n", "k3y k3y", "k3yé", "\tk3y"])
-def test_a_key_that_no_header_can_carry_is_refused_unquoted(tmp_path: Path, key: str) -> None:
-    with pytest.raises(ConfigurationError, match="TWIN_QDRANT_API_KEY: must be printable") as caught:
-        load_settings(state_dir=tmp_path, _env_file=None, qdrant_api_key=key)
-    assert leaks_in(all_that_is_said(caught.value)) == []
 
 
 def test_settings_show_themselves_without_secrets(nowhere: Settings) -> None:
