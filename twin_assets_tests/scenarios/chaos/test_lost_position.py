@@ -84,9 +84,9 @@ def test_a_capture_at_work_notices_that_its_position_is_worth_nothing(
     with streaming(), capturing(report=seen.append):
         tally.in_step()
         write_in_the_gap(documents)
+        lost_at = twin.source.now()
         LOSSES[loss](twin)
         tally.fault()
-        lost_at = twin.source.now()
         await_look_over(twin, seen)
         write_after(documents)
         settle(tally, loss)
