@@ -61,7 +61,7 @@ class Effects:
             writer = GenerationWriter(store, registered(snapshot, number, 0), revision=world.clock)
             document = wanted(world.document)
             if world.document is not None:
-                raw = RawDispatcher.dispatch(TYPE, ENTRY, _document(world.document) or {})
+                raw = RawDispatcher.dispatch(TYPE, ENTRY, document_of(world.document) or {})
                 cleaned = document.cleaned.model_copy(update={"source_hash": raw.source_hash})
                 chunks = chunks_of(cleaned) if snapshot is Snapshot.VECTOR else ()
                 document = Wanted(TYPE, ENTRY, cleaned=cleaned, chunks=chunks)
@@ -106,7 +106,7 @@ class Effects:
         return world, world.clock
 
     def _find(self, world: World) -> tuple[World, dict[str, Any] | None]:
-        return world, _document(world.document)
+        return world, document_of(world.document)
 
     def _registry(self, world: World) -> tuple[World, list[Generation]]:
         return world, [registered(*each) for each in world.generations]
@@ -161,7 +161,8 @@ def _normal(points: Points) -> Points:
     return {point_id: dict(sorted(points[point_id].items())) for point_id in sorted(points)}
 
 
-def _document(version: Version) -> dict[str, Any] | None:
+def document_of(version: Version) -> dict[str, Any] | None:
+    """Return a version as MongoDB holds it."""
     if version is None:
         return None
     if version == POISON:
