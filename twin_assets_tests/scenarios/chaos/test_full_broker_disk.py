@@ -14,7 +14,7 @@ from twin_assets_tests.scenarios.chaos.small_disk import fill, small_disk
 from twin_assets_tests.scenarios.documents import post, words
 from twin_assets_tests.scenarios.own_servers import own_broker, served
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos, pytest.mark.nightly]
 
 DISK_MIB = 160
 # RabbitMQ's own limit is 50 MB.
