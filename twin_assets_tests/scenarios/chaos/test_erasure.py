@@ -12,7 +12,7 @@ import pytest
 from qdrant_client.models import PointStruct
 
 from twin_assets.cli.exit_codes import ExitCode
-from twin_assets.faults import FaultPoint
+from twin_assets.faults import FaultPoint, arm
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.operations.rebuild import rebuild
@@ -61,18 +61,15 @@ def generations_of(twin: Twin) -> dict[GenerationStatus, set[Snapshot]]:
     return found
 
 
-def write_all_there_can_be(twin: Twin, settings: Settings, documents, tally) -> None:
+def write_all_there_can_be(twin: Twin, documents, tally) -> None:
     """Have the text in a live, a standby and a half-built generation, and a refused version of it."""
     documents.posts.insert_many([post(1, TEXT + words(40)), post(2, "a neighbour that stays")])
     documents.articles.insert_one(article(1, "another document with this id"))
     tally.in_step()
     for snapshot in Snapshot:
         rebuild(twin, snapshot, POST)
-    with faulty_run(
-        settings, "rebuild", "posts", "--snapshot", "vector", at=FaultPoint.BATCH_SCANNED
-    ) as building:
-        building.await_death()
-        tally.fault()
+    half_build(twin)
+    tally.fault()
     documents.posts.replace_one({"_id": 1}, {"_id": 1, "platform": "p", "content": {"text": TEXT}})
     tally.in_step()
     assert twin.dead_letters.count() == 1
@@ -82,6 +79,23 @@ def write_all_there_can_be(twin: Twin, settings: Settings, documents, tally) -> 
         GenerationStatus.STANDBY: both,
         GenerationStatus.BUILDING: {Snapshot.VECTOR},
     }
+
+
+class Cut(Exception):
+    """Ends a rebuild in its middle."""
+
+
+def half_build(twin: Twin) -> None:
+    def cut(reached: FaultPoint) -> None:
+        if reached is FaultPoint.BATCH_SCANNED:
+            raise Cut
+
+    disarm = arm(cut)
+    try:
+        with pytest.raises(Cut):
+            rebuild(twin, Snapshot.VECTOR, POST)
+    finally:
+        disarm()
 
 
 def assert_no_text_anywhere(twin: Twin, state: Path) -> None:
@@ -100,16 +114,18 @@ def test_an_erased_document_leaves_nothing_though_the_command_and_the_stream_wer
 ):
     with capturing():
         with streaming():
-            write_all_there_can_be(twin, settings, documents, tally)
+            write_all_there_can_be(twin, documents, tally)
         with faulty_run(settings, "erase", "posts", "int:1", at=FaultPoint.DOCUMENT_DELETED) as erasing:
+            erasing.await_fault(ERASE_S)
             erasing.await_death()
             tally.fault()
         with faulty_run(settings, "stream", at=FaultPoint.HEADS_WRITTEN) as stream:
+            stream.await_fault(ERASE_S)
             stream.await_death()
             tally.fault()
         # It stands still until it knows the text, which the stream is about to delete.
         with faulty_run(settings, *PROVE, "1", at=FaultPoint.DOCUMENT_DELETED, does="STOP") as erasing:
-            erasing.await_fault()
+            erasing.await_fault(ERASE_S)
             with streaming():
                 erasing.go_on()
                 assert erasing.process.wait(ERASE_S) == ExitCode.WELL, erasing.said()
@@ -159,6 +175,7 @@ def test_a_document_that_was_deleted_before_is_proven_gone_by_its_key(
             tally.in_step()
         documents.posts.delete_one({"_id": 1})
         with faulty_run(settings, "stream", at=FaultPoint.STALE_DELETED) as stream:
+            stream.await_fault(ERASE_S)
             stream.await_death()
             tally.fault()
         with streaming():
