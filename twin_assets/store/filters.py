@@ -11,19 +11,25 @@ DELETED = q.FieldCondition(key="deleted", match=q.MatchValue(value=True))
 SETTLED = q.FieldCondition(key="settled", match=q.MatchValue(value=True))
 
 
+# Qdrant reads a limit as a float64 that may be off by its last bit, a quarter here until 2038, and cuts off
+# the fraction: of a limit that is a whole number, every fourth then means the number below. Half way
+# between two revisions there is room for that.
+HALF = 0.5
+
+
 def revision_at_most(revision: int) -> q.FieldCondition:
     """Match what is not newer: the fence of every write."""
-    return q.FieldCondition(key="revision", range=q.Range(lte=revision))
+    return q.FieldCondition(key="revision", range=q.Range(lte=revision + HALF))
 
 
 def revision_below(revision: int) -> q.FieldCondition:
     """Match what is older."""
-    return q.FieldCondition(key="revision", range=q.Range(lt=revision))
+    return q.FieldCondition(key="revision", range=q.Range(lte=revision - HALF))
 
 
 def revision_above(revision: int) -> q.FieldCondition:
     """Match what is newer."""
-    return q.FieldCondition(key="revision", range=q.Range(gt=revision))
+    return q.FieldCondition(key="revision", range=q.Range(gt=revision + HALF))
 
 
 def revision_is(revision: int) -> q.FieldCondition:

@@ -160,14 +160,17 @@ class AnyHistory(RuleBasedStateMachine):
             assert all(point["revision"] <= self.clock for point in points.values())
 
     def teardown(self) -> None:
-        """Settle everything, then compare every generation with the dictionary."""
-        while self.zombies:
-            self.let_the_zombie_go_on()
-        while self.unscanned:
-            self.scan_and_switch()
+        """Settle everything, then compare every generation with the dictionary.
+
+        The zombies come last: a message that is delivered after them would mend what they had spoilt.
+        """
         applier = self._applier(self.store)
         while self.messages:
             applier.apply(applier.fetch(self._changes([self.messages.pop(0)])))
+        while self.unscanned:
+            self.scan_and_switch()
+        while self.zombies:
+            self.let_the_zombie_go_on()
         for each in self.generations:
             points = self.store.collections[each.collection]
             for entry in ENTRIES:
