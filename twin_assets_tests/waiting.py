@@ -10,7 +10,7 @@ T = TypeVar("T")
 POLL_S = 0.02
 
 
-def wait_until(condition: Callable[[], T], *, what: str, limit_s: float = 30.0) -> T:
+def wait_until(condition: Callable[[], T], *, what: str, limit_s: float = 30.0, poll_s: float = POLL_S) -> T:
     """Return the condition's first true value; fail with `what` and its last value at the limit."""
     end = time.monotonic() + limit_s
     while True:
@@ -19,4 +19,4 @@ def wait_until(condition: Callable[[], T], *, what: str, limit_s: float = 30.0) 
             return value
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not within {limit_s} s; last seen: {value!r}")
-        time.sleep(POLL_S)
+        time.sleep(poll_s)

@@ -20,6 +20,8 @@ PROJECT = Path(__file__).parents[2]
 LOCAL_FOLDER = ".twin/dagster"
 POLL_S = 0.2
 RUNS_END_S = 60.0
+# Asking costs a request, a reload takes seconds, and Dagster notices it a moment later.
+REVIVAL_PAUSE_S = 15.0
 
 
 class DagsterServer(Server):
@@ -34,6 +36,7 @@ class DagsterServer(Server):
         self._project = project
         self._paused_file = self._state / "run" / "paused_sensors.json"
         self._api = DagsterApi(self.url)
+        self._looked_s = -REVIVAL_PAUSE_S
 
     @property
     def url(self) -> str:
@@ -61,6 +64,19 @@ class DagsterServer(Server):
         if reason := self._api.load_error():
             raise StackError(f"Dagster cannot load the definitions: {reason} (log: {self.process.log_file})")
         self._resume_sensors()
+
+    def revive_code(self) -> bool:
+        """Load the definitions anew where the process that served them was killed; return whether it was.
+
+        Dagster itself goes on without it: no sensor ticks any more, so nobody would replace a dead run.
+        """
+        if self.process.find() is None or time.monotonic() - self._looked_s < REVIVAL_PAUSE_S:
+            return False
+        self._looked_s = time.monotonic()
+        lost = self._api.unreachable_locations()
+        for name in lost:
+            self._api.reload_location(name)
+        return bool(lost)
 
     def stop(self) -> None:
         """Pause the sensors, end the runs, then Dagster itself."""

@@ -13,6 +13,7 @@ from twin_assets.errors import StackError
 from twin_assets.settings import without_credentials
 
 TIMEOUT_S = 10.0
+RELOAD_TIMEOUT_S = 60.0
 Selector = dict[str, str]
 
 LOCATIONS = """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
@@ -80,7 +81,7 @@ class DagsterApi:
 
     def reload_location(self, name: str) -> None:
         """Have a code location loaded by a new server; runs of the old one go on."""
-        self._ask(RELOAD_LOCATION, name=name)
+        self._ask(RELOAD_LOCATION, RELOAD_TIMEOUT_S, name=name)
 
     def active_runs(self) -> dict[str, str]:
         """Return the status of each run that is not over, by run id."""
@@ -133,10 +134,10 @@ class DagsterApi:
         """Give a sensor back the status that the code gives it."""
         self._ask(RESET_SENSOR, sensor=sensor)
 
-    def _ask(self, query: str, **variables: Any) -> dict[str, Any]:
+    def _ask(self, query: str, timeout_s: float = TIMEOUT_S, /, **variables: Any) -> dict[str, Any]:
         body = json.dumps({"query": query, "variables": variables}).encode()
         try:
-            answer = self._load("graphql", body)
+            answer = self._load("graphql", body, timeout_s=timeout_s)
         except (OSError, ValueError) as error:
             raise StackError(f"Dagster at {self._url} does not answer ({error})") from error
         if answer.get("errors"):
@@ -144,14 +145,14 @@ class DagsterApi:
         data: dict[str, Any] = answer["data"]
         return data
 
-    def _load(self, path: str, body: bytes | None = None) -> Any:
+    def _load(self, path: str, body: bytes | None = None, *, timeout_s: float = TIMEOUT_S) -> Any:
         request = urllib.request.Request(  # noqa: S310 - settings take http and https alone
             f"{self._url}/{path}", body, {"Content-Type": "application/json"}
         )
         if self._login:
             request.add_unredirected_header("Authorization", self._login)
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as reply:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=timeout_s) as reply:  # noqa: S310 - as above
                 return json.load(reply)
         except urllib.error.HTTPError as error:
             error.close()  # it holds the connection

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,6 +78,7 @@ class LocalStack:
             with _stop_signals() as stop:
                 while not stop.wait(WATCH_S) and not self._was_stopped():
                     self._revive(revivals)
+                    self._revive_code()
                     self._trim_logs()
         finally:
             self.down()
@@ -158,6 +159,11 @@ class LocalStack:
                     raise StackError(f"{server.name} ended {REVIVALS} times: {server.log_hint()}")
                 self._report(f"{server.name}: ended, starting it again")
                 self._start([server])
+
+    def _revive_code(self) -> None:
+        with suppress(StackError):  # a busy webserver is asked again in a moment
+            if self._roster.dagster.revive_code():
+                self._report("dagster: the process that served the definitions ended, starting another")
 
     def _trim_logs(self) -> None:
         for server in self._held():

@@ -102,6 +102,23 @@ def test_dagster_ends_its_runs_when_stopped_takes_them_up_again_and_leaves_no_or
 
 @pytest.mark.servers
 @pytest.mark.slow
+def test_killed_code_server_is_replaced_and_its_run_goes_on(
+    make_server: Callable[[str], DagsterServer],
+) -> None:
+    server = make_server("endless.py")
+    server.start()
+    server.await_ready()
+    run = _await_started_run(server)
+    (code_server,) = [process for process in _family(server) if {"api", "grpc"} <= set(process.cmdline())]
+    code_server.kill()
+    wait_until(server.revive_code, what="the loss is noticed", limit_s=LONG_S)
+    api = DagsterApi(server.url)
+    wait_until(lambda: not api.unreachable_locations(), what="definitions are served again", limit_s=LONG_S)
+    assert _run_statuses(server) == {run: "STARTED"}
+
+
+@pytest.mark.servers
+@pytest.mark.slow
 def test_definitions_that_cannot_be_loaded_are_one_line(make_server: Callable[[str], DagsterServer]) -> None:
     server = make_server("broken.py")
     server.start()
