@@ -19,7 +19,13 @@ SPACE = st.sampled_from(["", " ", "\n", "\n\n", "\n    "])
 patiently = settings(deadline=None)
 
 nasty_texts = st.lists(st.sampled_from(PARTS), max_size=60).map("".join)
-any_texts = st.one_of(nasty_texts, st.text(), st.text(alphabet=st.characters()))
+# What a program that guessed the encoding wrong hands on.
+misread_bytes = st.binary(max_size=200).flatmap(
+    lambda body: st.sampled_from(
+        [body.decode("utf-8", "surrogateescape"), body.decode("latin-1"), body.decode("utf-16", "replace")]
+    )
+)
+any_texts = st.one_of(nasty_texts, st.text(), st.text(alphabet=st.characters()), misread_bytes)
 long_texts = st.one_of(
     st.lists(st.sampled_from(PARTS), max_size=400).map("".join),
     st.lists(st.tuples(st.text(min_size=1, max_size=90), SPACE).map("".join), max_size=30).map("".join),
