@@ -192,10 +192,14 @@ def types_lost(loss: str) -> Iterable[DataType]:
 
 
 def oldest_look(twin, types: Iterable[DataType]) -> int:
-    """Return the oldest time at which a document was looked at last, over all generations of these types."""
+    """Return the oldest time at which a document was looked at last, over all generations of these types.
+
+    Tombstones are left out: a delete that was applied needs no other look.
+    """
     return min(
         head.revision
         for data_type in types
         for generation in twin.meta.generations(data_type)
         for head in twin.store.scan_heads(generation.collection)
+        if not head.deleted
     )
