@@ -73,6 +73,32 @@ def test_an_older_mongodb_stops_the_stream_before_it_writes_and_an_empty_qdrant_
 
 
 @pytest.mark.nightly
+def test_an_older_mongodb_with_our_newer_records_stops_both_runs_before_they_write(
+    twin, settings, mongodb, documents, capturing, streaming, tally, tmp_path
+):
+    write_first(documents)
+    with capturing(), streaming():
+        tally.in_step()
+    back_up(mongodb, tmp_path / "second")
+    set_clock_forward(mongodb)
+    write_more(documents)
+    with capturing(), streaming():
+        tally.in_step()
+    held = everything(twin)
+    with serving(tmp_path / "second") as restored, restored_twin(settings, restored) as other:
+        tally.fault()
+        copy_records(twin, other)
+        for name in ("capture", "stream"):
+            with long_run(other.settings, name) as run:
+                await_refusal(run)
+        assert everything(twin) == held
+        assert twin.dead_letters.count() == 0
+        start_anew(other)
+        with long_run(other.settings, "capture"), long_run(other.settings, "stream"):
+            settle(tally, other)
+
+
+@pytest.mark.nightly
 def test_a_mongodb_restored_from_a_backup_is_seen_by_the_checks_and_made_good_by_a_repair(
     twin, settings, mongodb, documents, capturing, streaming, tally, tmp_path
 ):
@@ -145,6 +171,16 @@ def restored_twin(settings: Settings, server: MongoServer) -> Iterator[Twin]:
     """Open the twin at another MongoDB with a client of its own: drivers carry the newest time along."""
     with open_twin(settings.model_copy(update={"mongodb_url": SecretStr(server.url)})) as opened:
         yield opened
+
+
+def copy_records(source: Twin, target: Twin) -> None:
+    """Bring our own records to another MongoDB, as a restore of the source alone leaves them."""
+    name = source.settings.meta_database
+    target.source.client.drop_database(name)
+    for collection in source.source.client[name].list_collection_names():
+        found = source.source.client[name][collection].find().to_list()
+        if found:
+            target.source.client[name][collection].insert_many(found)
 
 
 def everything(twin: Twin) -> dict[str, Any]:

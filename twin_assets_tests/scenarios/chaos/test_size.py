@@ -7,10 +7,13 @@ import pytest
 from twin_assets.faults import FaultPoint
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.processing.encoder import SLICE
+from twin_assets.stream.intake import SUSPECT_ATTEMPTS
+from twin_assets.stream.steps import CRASH_LIMIT
 from twin_assets_tests.scenarios.chaos.faulty import faulty_run
 from twin_assets_tests.scenarios.chaos.poison import letters
 from twin_assets_tests.scenarios.chaos.verdict import live
 from twin_assets_tests.scenarios.documents import post, repository
+from twin_assets_tests.waiting import wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.chaos]
 
@@ -19,7 +22,8 @@ LARGEST = int(15.9 * 1024 * 1024)
 # White space that cleaning takes out again: a document of every size for MongoDB, of few chunks for us.
 FILLING = " " * (LARGEST - 1000)
 SLICES = 12
-FILES = SLICES * SLICE
+FILES, NIGHTLY_FILES = SLICES * SLICE, 5000
+MORE_THAN_ANY_SUSPECT = SUSPECT_ATTEMPTS + CRASH_LIMIT + 2
 FIRST_SLICE_S = 300.0
 
 
@@ -57,6 +61,18 @@ def test_a_large_repository_is_embedded_by_attempts_that_each_get_further(
     assert letters(twin) == []
 
 
+@pytest.mark.nightly
+@pytest.mark.timeout(1800)
+def test_a_repository_of_5000_files_outlasts_more_crashes_than_a_guilty_document_is_given(
+    twin, settings, documents, capturing, streaming, tally
+):
+    turns = [5 * turn for turn in range(1, MORE_THAN_ANY_SUSPECT + 1)]
+    embed_through_crashes(twin, settings, documents, capturing, tally, files=NIGHTLY_FILES, turns=turns)
+    with capturing(), streaming():
+        tally.settle(lambda: await_applied(twin))
+    assert letters(twin) == []
+
+
 def embed_through_crashes(
     twin, settings, documents, capturing, tally, *, files: int, turns: list[int]
 ) -> None:
@@ -79,3 +95,8 @@ def embed_through_crashes(
 def files_of(count: int) -> dict[str, str]:
     """Return files of one chunk each, no two alike."""
     return {f"src/file_{number}.py": f"value_{number} = {number}\n" for number in range(count)}
+
+
+def await_applied(twin) -> None:
+    target, queues = twin.source.now(), twin.settings.rabbitmq_queues
+    wait_until(lambda: (twin.meta.watermark(queues) or 0) >= target, what="it is applied", limit_s=300)
