@@ -71,6 +71,7 @@ def test_a_stream_is_killed_at_every_step_of_its_write(
     assert_as_without_faults(twin)
 
 
+@pytest.mark.nightly
 def test_a_stream_is_killed_between_two_generations(twin, settings, documents, capturing, streaming, tally):
     write_versions(documents, 0)
     with capturing():
@@ -87,6 +88,7 @@ def test_a_stream_is_killed_between_two_generations(twin, settings, documents, c
     assert_as_without_faults(twin)
 
 
+@pytest.mark.nightly
 def test_a_capture_is_killed_at_every_step(twin, settings, documents, streaming, tally):
     with streaming():
         for turn, point in enumerate(CAPTURE_POINTS):

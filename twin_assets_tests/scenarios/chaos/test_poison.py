@@ -98,6 +98,7 @@ def test_ids_that_have_no_entry_become_letters_and_their_neighbours_go_through(
         tally.settle()
 
 
+@pytest.mark.nightly
 def test_more_poison_than_the_prefetch_window_holds_nobody_up_and_fails_no_rebuild(
     twin, documents, capturing, streaming, tally, chunk_texts
 ):

@@ -89,6 +89,7 @@ def test_people_write_while_the_first_snapshot_is_published(
     assert twin.dead_letters.count() == 0
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("snapshot", Snapshot)
 def test_people_write_at_every_step_of_a_rebuild(
     twin, capturing, streaming, tally, people, monkeypatch, snapshot

@@ -62,7 +62,8 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rebuild_module, "SCAN_BATCH", 4)
 
 
-@pytest.mark.parametrize("victim", ["MongoDB", "Qdrant", pytest.param("RabbitMQ", marks=pytest.mark.nightly)])
+@pytest.mark.nightly
+@pytest.mark.parametrize("victim", ["MongoDB", "Qdrant", "RabbitMQ"])
 @pytest.mark.usefixtures("small_batches")
 def test_a_server_is_killed_in_the_middle_of_a_write_a_capture_and_a_rebuild(
     victim, servers, twin, documents, capturing, streaming, tally, caplog

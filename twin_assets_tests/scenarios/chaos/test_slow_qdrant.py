@@ -114,6 +114,7 @@ def test_each_kind_of_write_times_out_after_it_was_applied(
     assert twin.dead_letters.count() == 0
 
 
+@pytest.mark.nightly
 def test_errors_of_the_server_come_at_random_and_nothing_goes_to_the_dead_letters(
     twin, proxy, documents, capturing, streaming, tally
 ):
@@ -161,6 +162,7 @@ def test_a_server_that_only_answers_503_is_waited_for_and_that_is_said_once(
     assert twin.dead_letters.count() == 0
 
 
+@pytest.mark.nightly
 def test_a_slow_server_holds_back_the_stream_and_the_rest_waits_in_the_queues(
     twin, settings, proxy, documents, capturing, streaming, tally
 ):

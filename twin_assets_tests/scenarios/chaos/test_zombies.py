@@ -133,6 +133,7 @@ def test_nothing_deleted_comes_back_and_nothing_inserted_again_goes(twin, captur
     assert documents_with_chunks(twin) == len(returned)
 
 
+@pytest.mark.nightly
 def test_a_generation_registered_meanwhile_gets_the_newest_state(
     twin, documents, capturing, streaming, tally, crowd
 ):
@@ -158,6 +159,7 @@ def test_a_generation_registered_meanwhile_gets_the_newest_state(
     assert len(twin.meta.generations(POST)) == 5
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("newest", [FIRST, None], ids=["the edit is taken back", "the document is deleted"])
 def test_zombies_go_on_in_the_middle_of_the_newest_write(twin, tally, crowd, newest):
     ensure_generations(twin, stop=threading.Event())
