@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from twin_assets.cli import dead_letters, demo, erase, features, flows, ingest, stack
+from twin_assets.cli import check, dead_letters, demo, erase, flows, ingest, rebuild, search, stack, status
 from twin_assets.cli.console import complain
 from twin_assets.errors import TwinError
 
@@ -24,10 +24,10 @@ app.command(rich_help_panel=STACK)(stack.down)
 app.command(rich_help_panel=STACK)(stack.dev)
 app.command(rich_help_panel=STACK)(demo.demo)
 app.add_typer(ingest.app, name="ingest", rich_help_panel=DATA)
-app.command(rich_help_panel=DATA)(features.status)
-app.command(rich_help_panel=DATA)(features.check)
-app.command(rich_help_panel=DATA)(features.rebuild)
-app.command(rich_help_panel=DATA)(features.search)
+app.command(rich_help_panel=DATA)(status.status)
+app.command(rich_help_panel=DATA)(check.check)
+app.command(rich_help_panel=DATA)(rebuild.rebuild)
+app.command(rich_help_panel=DATA)(search.search)
 app.command(rich_help_panel=DATA)(erase.erase)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
 app.command(rich_help_panel=LONG_RUNS)(flows.capture)

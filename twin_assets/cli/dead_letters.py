@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twin_assets.cli.console import say, say_json, say_table
+from twin_assets.cli.console import Json, say, say_json, say_table
 from twin_assets.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from twin_assets.broker.letter_reader import StoredLetter
 
 app = typer.Typer(no_args_is_help=True, help="What could not be processed, and why.")
-Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout")]
 
 
 @app.command("list")

@@ -127,7 +127,7 @@ def _show_changes(twin: Twin) -> None:
 
 
 def _search() -> None:
-    from twin_assets.cli.features import search
+    from twin_assets.cli.search import search
 
     console.rule("Search: one question to each data type", align="left")
     for data_type, question in QUESTIONS.items():
@@ -137,7 +137,7 @@ def _search() -> None:
 
 def _check(settings: Settings, twin: Twin) -> bool:
     """Evaluate the checks as a Dagster job, so that the UI shows them, and list them here."""
-    from twin_assets.cli.features import evaluate, say_checks
+    from twin_assets.cli.check import evaluate, say_checks
     from twin_assets.cli.long_runs import dagster_api, run_job
 
     console.rule("Check: Qdrant against MongoDB, document by document", align="left")
@@ -152,8 +152,8 @@ def _check(settings: Settings, twin: Twin) -> bool:
 def _summary(settings: Settings) -> None:
     from functools import partial
 
-    from twin_assets.cli.features import say_status
     from twin_assets.cli.long_runs import dagster_url, read_long_runs
+    from twin_assets.cli.status import say_status
     from twin_assets.operations.status import read_status
 
     console.rule("Where everything stands", align="left")

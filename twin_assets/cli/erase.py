@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from twin_assets.cli.console import progress_bar, say, say_json, say_table
+from twin_assets.cli.console import Json, progress_bar, say, say_json, say_table
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.models.base import DataType
 
@@ -26,7 +26,7 @@ def erase(
     ],
     proof: Annotated[bool, typer.Option("--proof", help="look everywhere for what is left")] = False,
     wait_s: Annotated[float, typer.Option(help="how long to wait for the stream", min=0)] = 60.0,
-    as_json: Annotated[bool, typer.Option("--json", help="one JSON document on stdout")] = False,
+    as_json: Json = False,
 ) -> None:
     """Delete a document from MongoDB, Qdrant and the dead letters; exit code 1 when something is left."""
     from twin_assets.errors import UnknownDocument

@@ -1,0 +1,84 @@
+"""Commands that compare every collection with MongoDB, and mend what differs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from twin_assets.cli.console import Json, errors, progress_bar, say, say_json, say_table
+from twin_assets.cli.exit_codes import ExitCode
+from twin_assets.models.base import DataType, Snapshot
+
+if TYPE_CHECKING:
+    from twin_assets.operations.checks import CheckResult
+    from twin_assets.operations.twin import Twin
+
+
+def check(
+    as_json: Json = False,
+    repair: Annotated[bool, typer.Option("--repair", help="have what differs processed again")] = False,
+) -> None:
+    """Compare every collection with MongoDB; exit code 1 when a check fails."""
+    from twin_assets.operations.twin import open_twin
+    from twin_assets.settings import load_settings
+
+    with open_twin(load_settings()) as twin:
+        results = evaluate(twin)
+        if as_json:
+            say_json([vars_of(result) for result in results])
+        else:
+            say_checks(results)
+        if repair:
+            errors.print(f"repair: {_repair(twin)} documents are on their way; check again in a moment")
+    if not all(result.passed for result in results):
+        raise typer.Exit(ExitCode.CHECK_FAILED)
+
+
+def _repair(twin: Twin) -> int:
+    from twin_assets.models.generation import GenerationStatus
+    from twin_assets.operations.audit import audit
+    from twin_assets.operations.repair import repair
+
+    live = [found for found in twin.meta.generations() if found.status is GenerationStatus.LIVE]
+    return repair(twin, *(audit(twin, generation, with_vectors=True) for generation in live))
+
+
+def evaluate(twin: Twin) -> list[CheckResult]:
+    """Evaluate every check on every live collection."""
+    from twin_assets.operations.checks import evaluate_checks
+
+    with progress_bar() as bar:
+        task = bar.add_task("checking", total=len(Snapshot) * len(DataType), note="")
+        results = []
+        for data_type in DataType:
+            for snapshot in Snapshot:
+                bar.update(task, note=f"{snapshot.value}_{data_type.value}")
+                results += evaluate_checks(twin, [(snapshot, data_type)])
+                bar.advance(task)
+    return results
+
+
+def say_checks(results: list[CheckResult]) -> None:
+    """Print a row per collection and a line per failed check."""
+    by_asset: dict[str, list[CheckResult]] = {}
+    for result in results:
+        by_asset.setdefault(result.asset, []).append(result)
+    rows = [
+        [asset, f"{sum(result.passed for result in found)} of {len(found)}"]
+        for asset, found in by_asset.items()
+    ]
+    say_table(["asset", "checks passed"], rows)
+    for result in results:
+        if not result.passed:
+            say(f"FAILED {result.asset} {result.check}: {result.metadata}")
+
+
+def vars_of(result: CheckResult) -> dict[str, Any]:
+    """Return a check's result as `check --json` documents it."""
+    return {
+        "asset": result.asset,
+        "check": result.check,
+        "passed": result.passed,
+        "metadata": result.metadata,
+    }
