@@ -16,7 +16,7 @@ TwinError
 ├── ModelUnavailable            a model that a recipe names cannot be loaded
 ├── GenerationMissing           the registry names a collection that Qdrant does not have
 ├── NoLiveGeneration            a collection that readers ask for has not been built yet
-├── RebuildRejected             the checks on a new generation failed; the old one stays live
+├── GenerationRejected          the checks on a generation failed; the live one stays
 ├── UnknownDocument             exit 2: nothing knows the document that was named
 ├── AmbiguousId                 exit 2: several documents have the id that was named
 ├── NotApplied                  a change was made, and nobody applies it
@@ -25,7 +25,7 @@ TwinError
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 class TwinError(Exception):
@@ -151,8 +151,20 @@ class NoLiveGeneration(TwinError):
         super().__init__(f"Qdrant has no {alias} yet; start the stream (`twin dev`), or run `twin rebuild`")
 
 
-class RebuildRejected(TwinError):
-    """Raised when a new generation did not pass its checks; the live one was not touched."""
+class GenerationRejected(TwinError):
+    """Raised when a generation did not pass its checks; readers keep the live one.
+
+    `figures` holds the metadata of each failed check.
+    """
+
+    def __init__(
+        self, collection: str, failed: Iterable[str], figures: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        super().__init__(
+            f"{collection} did not pass and stays for inspection (`twin generations inspect {collection}`), "
+            f"the live one stays live: {', '.join(failed)}"
+        )
+        self.figures = figures
 
 
 class UnknownDocument(TwinError):

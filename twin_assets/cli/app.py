@@ -6,7 +6,19 @@ import sys
 
 import typer
 
-from twin_assets.cli import check, dead_letters, demo, erase, flows, ingest, rebuild, search, stack, status
+from twin_assets.cli import (
+    check,
+    dead_letters,
+    demo,
+    erase,
+    flows,
+    generations,
+    ingest,
+    rebuild,
+    search,
+    stack,
+    status,
+)
 from twin_assets.cli.console import complain
 from twin_assets.errors import TwinError
 
@@ -27,6 +39,8 @@ app.add_typer(ingest.app, name="ingest", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(status.status)
 app.command(rich_help_panel=DATA)(check.check)
 app.command(rich_help_panel=DATA)(rebuild.rebuild)
+app.command(rich_help_panel=DATA)(generations.rollback)
+app.add_typer(generations.app, name="generations", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(search.search)
 app.command(rich_help_panel=DATA)(erase.erase)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)

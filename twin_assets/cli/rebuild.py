@@ -1,7 +1,9 @@
-"""Commands for generations: build a new one, look at them, switch between them."""
+"""`twin rebuild`: a new generation of a collection, proven before readers see it."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +13,8 @@ from twin_assets.cli.console import progress_bar, say
 from twin_assets.models.base import DataType, Snapshot
 
 if TYPE_CHECKING:
-    from twin_assets.operations.rebuild import RebuildProgress, RebuildReport
-    from twin_assets.operations.twin import Twin
+    from twin_assets.operations.rebuild import RebuildReport
+    from twin_assets.operations.scan import RebuildProgress
 
 
 class Which(StrEnum):
@@ -23,31 +25,43 @@ class Which(StrEnum):
     VECTOR = "vector"
 
 
+def snapshots_of(which: Which) -> list[Snapshot]:
+    """Return the snapshots that were chosen, the cleaned one first: vectors take their text from it."""
+    return [Snapshot.CLEANED, Snapshot.VECTOR] if which is Which.BOTH else [Snapshot(which.value)]
+
+
 def rebuild(
     data_type: Annotated[DataType, typer.Argument(metavar="TYPE", help="posts, articles or repositories")],
     snapshot: Annotated[Which, typer.Option(help="which snapshot")] = Which.BOTH,
+    fresh: Annotated[bool, typer.Option("--fresh", help="do not take up a rebuild that was cut off")] = False,
+    no_reuse: Annotated[bool, typer.Option("--no-reuse", help="embed all, whatever has a vector")] = False,
 ) -> None:
     """Build a new generation from MongoDB, prove it, and switch readers to it."""
+    from twin_assets.operations.rebuild import rebuild as run_rebuild
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
-    chosen = [Snapshot.CLEANED, Snapshot.VECTOR] if snapshot is Which.BOTH else [Snapshot(snapshot.value)]
     with open_twin(load_settings()) as twin:
-        for each in chosen:
-            say_rebuilt(_rebuild(twin, each, data_type))
+        for each in snapshots_of(snapshot):
+            with _progress(f"{each.value}_{data_type.value}") as tell:
+                report = run_rebuild(
+                    twin, each, data_type, fresh=fresh, reuse_vectors=not no_reuse, progress=tell
+                )
+            say_rebuilt(report)
 
 
-def _rebuild(twin: Twin, snapshot: Snapshot, data_type: DataType) -> RebuildReport:
-    from twin_assets.operations.rebuild import rebuild as run_rebuild
-
+@contextmanager
+def _progress(name: str) -> Iterator[Callable[[RebuildProgress], None]]:
+    """Show a bar with the pace and the time to go."""
     with progress_bar() as bar:
-        task = bar.add_task(f"{snapshot.value}_{data_type.value}", total=None, note="")
+        task = bar.add_task(name, total=None, note="")
 
         def tell(progress: RebuildProgress) -> None:
-            note = f"{progress.chunks_per_s:.0f} chunks/s"
+            left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s to go"
+            note = f"{progress.chunks_per_s:.0f} chunks/s{left}"
             bar.update(task, total=progress.total, completed=progress.documents, note=note)
 
-        return run_rebuild(twin, snapshot, data_type, progress=tell)
+        yield tell
 
 
 def say_rebuilt(report: RebuildReport) -> None:
@@ -55,6 +69,7 @@ def say_rebuilt(report: RebuildReport) -> None:
     say(
         f"{report.generation.alias} is now {report.generation.collection}: {report.documents} documents, "
         f"{report.chunks} chunks, {report.counts.chunks_embedded} embedded, "
+        f"{report.counts.chunks_reused} vectors reused, "
         f"{report.counts.from_cleaned} texts from the cleaned snapshot, "
         f"{report.quarantined} quarantined, {report.seconds:.1f} s"
     )

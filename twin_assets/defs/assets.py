@@ -1,12 +1,24 @@
 """The assets: what is in MongoDB and RabbitMQ, and the six collections in Qdrant that are made of it."""
 
-from dagster import AssetExecutionContext, AssetKey, AssetsDefinition, AssetSpec, MaterializeResult, asset
+from dagster import (
+    AssetExecutionContext,
+    AssetKey,
+    AssetsDefinition,
+    AssetSpec,
+    Config,
+    Failure,
+    MaterializeResult,
+    MetadataValue,
+    asset,
+)
+from pydantic import Field
 
 from twin_assets.defs.beating import beating
 from twin_assets.defs.names import CHANGES_KEY, SOURCES_GROUP, collection_key, source_key
 from twin_assets.defs.recipes import RecipeNote, describe_recipe, recipe_table
 from twin_assets.defs.reports import ProgressLog, metadata_of
 from twin_assets.defs.resources import TwinResource
+from twin_assets.errors import GenerationRejected
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
 from twin_assets.settings import Settings
@@ -31,6 +43,18 @@ FRESHNESS = (
     "`stream_features` keeps it in step in real time; materializing it builds it anew from MongoDB, and "
     "readers see the old one until the new one has passed its checks."
 )
+
+
+class RebuildConfig(Config):
+    """How a materialization goes about it; the defaults suit nearly always."""
+
+    fresh: bool = Field(
+        default=False, description="Begin anew instead of taking up what an earlier run has begun."
+    )
+    reuse_vectors: bool = Field(
+        default=True,
+        description="Take the vectors of equal text from the generation that readers see; off: embed all.",
+    )
 
 
 def source_specs() -> list[AssetSpec]:
@@ -68,13 +92,27 @@ def build_collection(snapshot: Snapshot, data_type: DataType, settings: Settings
         # One rebuild at a time per collection: there is at most one building generation of each.
         pool=alias,
     )
-    def collection(context: AssetExecutionContext, twin: TwinResource) -> MaterializeResult[None]:
+    def collection(
+        context: AssetExecutionContext, config: RebuildConfig, twin: TwinResource
+    ) -> MaterializeResult[None]:
         from twin_assets.operations.rebuild import rebuild
 
         settings = twin.settings()
         with beating(context.instance, context.run_id, settings) as stop, twin.open(settings) as opened:
             progress = ProgressLog(context.log.info)
-            report = rebuild(opened, snapshot, data_type, progress=progress, stop=stop)
+            try:
+                report = rebuild(
+                    opened,
+                    snapshot,
+                    data_type,
+                    fresh=config.fresh,
+                    reuse_vectors=config.reuse_vectors,
+                    progress=progress,
+                    stop=stop,
+                )
+            except GenerationRejected as error:
+                figures = {name: MetadataValue.json(dict(each)) for name, each in error.figures.items()}
+                raise Failure(str(error), metadata=figures) from error
         return MaterializeResult(metadata=metadata_of(report))
 
     return collection

@@ -13,7 +13,8 @@ from twin_assets.models.base import Snapshot
 from twin_assets.models.change import seconds_of
 
 if TYPE_CHECKING:
-    from twin_assets.operations.rebuild import RebuildProgress, RebuildReport
+    from twin_assets.operations.rebuild import RebuildReport
+    from twin_assets.operations.scan import RebuildProgress
 
 LOG_INTERVAL_S = 5.0
 SAMPLE_IDS = 5
@@ -45,7 +46,9 @@ class ProgressLog:
 def describe_rebuild(progress: RebuildProgress) -> str:
     """Say in one line how far a rebuild is."""
     rate = f", {progress.chunks_per_s:.0f} chunks/s" if progress.chunks_embedded else ""
-    return f"{progress.documents} of {progress.total} documents{rate}"
+    reused = f", {progress.chunks_reused} vectors reused" if progress.chunks_reused else ""
+    left = "" if progress.remaining_s is None else f", {progress.remaining_s:.0f} s to go"
+    return f"{progress.documents} of {progress.total} documents{rate}{reused}{left}"
 
 
 def metadata_of(report: RebuildReport) -> Metadata:
@@ -69,6 +72,6 @@ def _chunk_figures(report: RebuildReport) -> Metadata:
     return {
         "chunks": report.chunks,
         "embedded": report.counts.chunks_embedded,
-        "reused": max(0, report.chunks - report.counts.chunks_embedded),
+        "reused": report.counts.chunks_reused,
         "documents_from_cleaned": report.counts.from_cleaned,
     }

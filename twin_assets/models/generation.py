@@ -25,6 +25,8 @@ class Generation(TwinModel):
     """One physical Qdrant collection and what the registry knows of it.
 
     `since` is the revision at which it was registered; None only between the two writes of a registration.
+    `reuse_vectors` says whether a vector may come from another generation of the same recipe; `worked_at` is
+    when a rebuild was last seen to fill it.
     """
 
     collection: str
@@ -37,6 +39,8 @@ class Generation(TwinModel):
     status_at: datetime | None = None
     since: int | None = None
     note: str = ""
+    reuse_vectors: bool = True
+    worked_at: datetime | None = None
 
     @property
     def alias(self) -> str:

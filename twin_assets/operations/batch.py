@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -86,6 +86,7 @@ class Counts:
     overtaken: int = 0
     chunks_written: int = 0
     chunks_embedded: int = 0
+    chunks_reused: int = 0
     from_cleaned: int = 0
 
     def add(self, other: Counts) -> None:
@@ -102,13 +103,15 @@ def _nobody_listens() -> None:
 class Batch:
     """Documents of one read, at one revision, and the generations that they go to.
 
-    `withdrawn` holds the keys of documents that an encoder refused; `on_stored` hears of every slice of
-    chunks that is stored, in whichever thread does it.
+    `donors` are generations that vectors may be taken from, beside those it goes to. `withdrawn` holds the
+    keys of documents that an encoder refused; `on_stored` hears of every slice of chunks that is stored, in
+    whichever thread does it.
     """
 
     revision: int
     items: list[Item]
     targets: dict[DataType, list[Generation]]
+    donors: Sequence[Generation] = ()
     shares: list[GenerationShare] = field(default_factory=list)
     withdrawn: set[str] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)

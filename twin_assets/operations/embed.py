@@ -1,4 +1,7 @@
-"""The expensive step: vectors for new text only, equal text once, in short slices that are stored at once."""
+"""The expensive step: vectors for new text only, equal text once, in short slices that are stored at once.
+
+Text that another generation of the same recipe has embedded takes its vector from there.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,12 @@ from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.embedded import EmbeddedChunkModel
 from twin_assets.models.generation import Generation
 from twin_assets.models.recipe import VectorRecipe
-from twin_assets.operations.batch import Batch, GenerationShare
+from twin_assets.operations.batch import Batch
 from twin_assets.operations.context import StepContext
+from twin_assets.operations.reuse import Placed, reusable
 from twin_assets.processing.encoder import SLICE
-from twin_assets.store.plan import Action, DocumentPlan
+from twin_assets.store.plan import Action
 
-Placed = tuple[GenerationShare, DocumentPlan, ChunkModel]
 T = TypeVar("T")
 
 
@@ -28,19 +31,32 @@ def embed_batch(context: StepContext, batch: Batch) -> Batch:
 
     What is stored survives a crash: a redelivery goes on where this attempt stopped.
     """
-    work: dict[tuple[str, str], list[Placed]] = {}
-    for share in batch.shares:
-        for plan in share.plans:
-            for chunk in plan.new:
-                key = (share.generation.recipe.short, chunk.content)
-                work.setdefault(key, []).append((share, plan, chunk))
-    # Texts of like length share a slice, since the encoder pads to the longest.
-    ordered = sorted(work, key=lambda key: (key[0], len(key[1])))
     with _Staging(context, batch) as staging:
+        reused = _reuse(context, batch, staging)
+        work: dict[tuple[str, str], list[Placed]] = {}
+        for share in batch.shares:
+            for plan in share.plans:
+                for chunk in plan.new:
+                    if (share.generation.collection, chunk.point_id) not in reused:
+                        key = (share.generation.recipe.short, chunk.content)
+                        work.setdefault(key, []).append((share, plan, chunk))
+        # Texts of like length share a slice, since the encoder pads to the longest.
+        ordered = sorted(work, key=lambda key: (key[0], len(key[1])))
         for slice_ in slices_by_recipe(ordered):
             context.patience.check()
             _embed_slice(context, batch, [placed for key in slice_ for placed in work[key]], staging)
     return batch
+
+
+def _reuse(context: StepContext, batch: Batch, staging: _Staging) -> set[tuple[str, str]]:
+    """Store the chunks whose vectors are at hand; return them by collection and point id."""
+    done: set[tuple[str, str]] = set()
+    for placed, embedded in reusable(context, batch):
+        context.patience.check()
+        done.update((share.generation.collection, chunk.point_id) for share, _, chunk in placed)
+        batch.counts.chunks_reused += len(placed)
+        staging.store(placed, embedded)
+    return done
 
 
 class _Staging:

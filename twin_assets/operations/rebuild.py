@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain, islice
 
-from twin_assets.errors import RebuildRejected, SourceUnavailable
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType, Snapshot, document_key
+from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import DeadLetter
-from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.operations.apply import Applier
-from twin_assets.operations.audit import audit
-from twin_assets.operations.batch import Counts, Item
-from twin_assets.operations.checks import check_generation
+from twin_assets.operations.batch import Counts
 from twin_assets.operations.context import StepContext
-from twin_assets.operations.lineage import CleanedSnapshot
 from twin_assets.operations.patience import Patience
 from twin_assets.operations.processors import Processors
+from twin_assets.operations.proof import prove_new
+from twin_assets.operations.retention import drop_expired
+from twin_assets.operations.scan import RebuildProgress, scan
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
-from twin_assets.source.documents import SourceRead
 
-SCAN_BATCH = 100
-HEALING_ROUNDS = 2
-PROOF_WAIT_S = 30.0
-
-
-@dataclass(frozen=True)
-class RebuildProgress:
-    """How far a scan has come."""
-
-    documents: int
-    total: int
-    chunks_embedded: int
-    seconds: float
-
-    @property
-    def chunks_per_s(self) -> float:
-        """Chunks embedded per second so far."""
-        return self.chunks_embedded / self.seconds if self.seconds else 0.0
+SAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -69,27 +50,34 @@ def rebuild(
     snapshot: Snapshot,
     data_type: DataType,
     *,
+    fresh: bool = False,
+    reuse_vectors: bool = True,
     progress: Callable[[RebuildProgress], None] | None = None,
     stop: threading.Event | None = None,
 ) -> RebuildReport:
-    """Build, prove and switch. Raises RebuildRejected when the proof fails, and Stopped on a stop.
+    """Build, prove and switch. Raises GenerationRejected when the proof fails, and Stopped on a stop.
 
-    A server that is down when it begins is raised; one that goes away later is waited for.
+    `fresh` throws away what an earlier rebuild has begun; without `reuse_vectors` the encoder embeds
+    everything. A server that is down when it begins is raised; one that goes away later is waited for.
     """
     started = time.monotonic()
-    generation, is_resumed = _building(twin, snapshot, data_type)
+    generation, is_resumed = _building(twin, snapshot, data_type, fresh=fresh, reuse_vectors=reuse_vectors)
     fault_point(FaultPoint.GENERATION_REGISTERED)
     twin.collections.create(generation)
+    twin.meta.touch(generation.collection)
     fault_point(FaultPoint.COLLECTION_CREATED)
     patience = Patience(stop or threading.Event())
     processors = Processors(max_chunks=twin.settings.max_chunks)
     context = StepContext(twin, processors, patience, _AlreadyReported())
-    counts = _scan(context, generation, started=started, progress=progress or _silent)
-    patience(partial(_prove, twin, Applier(context), generation))
+    donors = patience(partial(_donors, twin, generation))
+    counts = scan(context, generation, donors=donors, progress=progress or _silent)
+    patience(partial(prove_new, twin, Applier(context), generation))
     fault_point(FaultPoint.PROVEN)
     patience(partial(twin.collections.switch, generation))
     fault_point(FaultPoint.ALIAS_SWITCHED)
     patience(partial(twin.meta.switch_live, generation.collection))
+    if not twin.settings.standby_hours:
+        patience(partial(drop_expired, twin))
     seconds = time.monotonic() - started
     return patience(partial(_report, twin, generation, counts, seconds=seconds, is_resumed=is_resumed))
 
@@ -106,7 +94,7 @@ def _report(
         counts=counts,
         seconds=seconds,
         is_resumed=is_resumed,
-        sample_ids=[entry for page in twin.store.head_entries(name) for entry in page][:5],
+        sample_ids=list(islice(chain.from_iterable(twin.store.head_entries(name)), SAMPLE)),
     )
 
 
@@ -117,12 +105,15 @@ class _AlreadyReported:
         """Drop the letters."""
 
 
-def _building(twin: Twin, snapshot: Snapshot, data_type: DataType) -> tuple[Generation, bool]:
+def _building(
+    twin: Twin, snapshot: Snapshot, data_type: DataType, *, fresh: bool, reuse_vectors: bool
+) -> tuple[Generation, bool]:
     """Return the generation to fill, and whether an earlier rebuild had begun it."""
     recipe = recipe_of(twin.settings, snapshot, data_type)
     for found in twin.meta.generations(data_type):
         if found.snapshot is snapshot and found.status is GenerationStatus.BUILDING:
-            if found.since is not None and found.recipe.short == recipe.short:
+            is_of_use = found.since is not None and found.recipe.short == recipe.short
+            if is_of_use and not fresh and (reuse_vectors or not found.reuse_vectors):
                 return found, True
             if twin.collections.aliases().get(found.alias) == found.collection:
                 # Readers see it already: a crash cut its switch in two.
@@ -130,69 +121,22 @@ def _building(twin: Twin, snapshot: Snapshot, data_type: DataType) -> tuple[Gene
             else:
                 twin.collections.drop(found.collection)
                 twin.meta.forget(found.collection)
-    return twin.meta.register(snapshot=snapshot, data_type=data_type, recipe=recipe), False
+    generation = twin.meta.register(
+        snapshot=snapshot, data_type=data_type, recipe=recipe, reuse_vectors=reuse_vectors
+    )
+    return generation, False
 
 
-def _scan(
-    context: StepContext,
-    generation: Generation,
-    *,
-    started: float,
-    progress: Callable[[RebuildProgress], None],
-) -> Counts:
-    counts, applier = Counts(), Applier(context)
-    total = context.patience(partial(context.twin.source.count, generation.type))
-    cleaned = context.patience(partial(CleanedSnapshot, context.twin, generation))
-    targets = {generation.type: [generation]}
-
-    def upstream(items: Sequence[Item]) -> Mapping[str, CleanedModel]:
-        return context.patience(partial(cleaned, items))
-
-    for read in _read_all(context, generation):
-        counts.add(applier.apply(applier.batch_of(read, targets=targets), upstream=upstream))
-        fault_point(FaultPoint.BATCH_SCANNED)
-        progress(RebuildProgress(counts.documents, total, counts.chunks_embedded, time.monotonic() - started))
-    return counts
-
-
-def _read_all(context: StepContext, generation: Generation) -> Iterator[SourceRead]:
-    """Read every document; where MongoDB was away, go on behind the last one that was read."""
-    source, after = context.twin.source, None
-    while True:
-        try:
-            for read in source.scan(
-                generation.type, batch_size=SCAN_BATCH, at_least=generation.since or 0, after=after
-            ):
-                yield read
-                after = next((entry for _, entry in reversed(read.documents)), after)
-        except SourceUnavailable:
-            context.patience(source.now)
-        else:
-            return
-
-
-def _prove(twin: Twin, applier: Applier, generation: Generation) -> None:
-    """Audit the new generation; read again what differs, and let it go live only when nothing does."""
-    report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
-    for _ in range(HEALING_ROUNDS):
-        entries = report.differing_entries()
-        if not entries:
-            break
-        _heal(twin, applier, generation, entries)
-        report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
-    failed = [result for result in check_generation(twin, generation, report) if not result.passed]
-    if failed:
-        lines = "; ".join(f"{result.check}: {result.metadata}" for result in failed)
-        raise RebuildRejected(
-            f"{generation.collection} did not pass and is kept for inspection, the live one stays: {lines}"
-        )
-
-
-def _heal(twin: Twin, applier: Applier, generation: Generation, entries: Sequence[str]) -> None:
-    """Read documents once more: those that changed during the scan while no stream was running."""
-    read = twin.source.read({generation.type: entries})
-    forced = [document_key(generation.type, entry) for entry in entries]
-    applier.apply(applier.batch_of(read, targets={generation.type: [generation]}, forced=forced))
+def _donors(twin: Twin, generation: Generation) -> list[Generation]:
+    """Return the generations that may have embedded the same text already, the live one first."""
+    found = [
+        other
+        for other in twin.meta.generations(generation.type)
+        if other.snapshot is generation.snapshot
+        and other.recipe.short == generation.recipe.short
+        and other.status in (GenerationStatus.LIVE, GenerationStatus.STANDBY)
+    ]
+    return sorted(found, key=lambda other: (other.status is not GenerationStatus.LIVE, -other.number))
 
 
 def _silent(progress: RebuildProgress) -> None:

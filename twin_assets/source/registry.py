@@ -38,6 +38,7 @@ class GenerationRegistry:
         data_type: DataType,
         recipe: Recipe,
         status: GenerationStatus = GenerationStatus.BUILDING,
+        reuse_vectors: bool = True,
     ) -> Generation:
         """Insert the next generation, then store `since`: a cluster time after the insert.
 
@@ -53,6 +54,7 @@ class GenerationRegistry:
             status=status,
             recipe=recipe,
             created_at=datetime.now(UTC),
+            reuse_vectors=reuse_vectors,
         )
         self._write(lambda: self._generations.insert_one(_to_document(generation)), generation.alias)
         with causal_session(self._client) as (_, since):
@@ -80,6 +82,12 @@ class GenerationRegistry:
         result = self._write(lambda: self._generations.update_one({"_id": collection}, change), collection)
         if not result.matched_count:
             raise _unknown(collection)
+
+    def touch(self, collection: str) -> None:
+        """Note that a rebuild is filling a generation now. One that is gone meanwhile is left alone."""
+        change = {"$set": {"worked_at": datetime.now(UTC).isoformat()}}
+        with translate_errors(self._client):
+            self._generations.update_one({"_id": collection}, change)
 
     def switch_live(self, collection: str) -> None:
         """Make this generation live and the former live one standby, in one transaction."""
@@ -153,4 +161,6 @@ def _from_document(document: Document) -> Generation:
 
 
 def _unknown(collection: str) -> ConfigurationError:
-    return ConfigurationError(f"the registry has no generation {collection}; `twin status` lists them")
+    return ConfigurationError(
+        f"the registry has no generation {collection}; `twin generations list` shows them"
+    )

@@ -10,7 +10,8 @@ from twin_assets.models.change import revision_of
 from twin_assets.models.generation import Generation, GenerationStatus, collection_name
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.operations.batch import Counts
-from twin_assets.operations.rebuild import RebuildProgress, RebuildReport
+from twin_assets.operations.rebuild import RebuildReport
+from twin_assets.operations.scan import RebuildProgress
 
 CLEANED = CleanedRecipe()
 VECTOR = VectorRecipe(
@@ -34,7 +35,7 @@ def a_report(snapshot: Snapshot) -> RebuildReport:
         documents=40,
         chunks=100,
         quarantined=1,
-        counts=Counts(documents=41, chunks_embedded=30, from_cleaned=39),
+        counts=Counts(documents=41, chunks_embedded=30, chunks_reused=70, from_cleaned=39),
         seconds=12.345,
         is_resumed=False,
         sample_ids=[f"str:p{number}" for number in range(9)],
@@ -76,9 +77,10 @@ def test_progress_is_logged_every_few_seconds_only():
     log = ProgressLog(lines.append, interval_s=5, clock=lambda: now[0])
     for second in range(11):
         now[0] = float(second)
-        log(RebuildProgress(documents=second, total=40, chunks_embedded=second * 30, seconds=second))
+        embedded, reused = second * 30, 4 * (second // 10)
+        log(RebuildProgress(second, 40, embedded, reused, seconds=second))
     assert lines == [
         "0 of 40 documents",
-        "5 of 40 documents, 30 chunks/s",
-        "10 of 40 documents, 30 chunks/s",
+        "5 of 40 documents, 30 chunks/s, 35 s to go",
+        "10 of 40 documents, 30 chunks/s, 4 vectors reused, 30 s to go",
     ]

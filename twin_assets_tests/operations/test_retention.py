@@ -81,5 +81,17 @@ def test_a_live_collection_that_is_lost_is_not_passed_over(twin: Twin) -> None:
     assert live.status is GenerationStatus.LIVE
 
 
+def test_a_rebuild_that_nobody_works_at_any_more_is_let_go_and_one_at_work_is_not(twin: Twin) -> None:
+    begun = register(twin, DataType.POSTS)
+    two_days_later = datetime.now(UTC) + timedelta(hours=2 * twin.settings.standby_hours)
+    registry = twin.source.client[twin.settings.meta_database]["generations"]
+    registry.update_one({"_id": begun.collection}, {"$set": {"worked_at": two_days_later.isoformat()}})
+    sweep(twin, now=two_days_later)
+    assert twin.collections.exists(begun.collection)
+    twin.meta.touch(begun.collection)
+    assert begun.collection in sweep(twin, now=two_days_later)
+    assert not twin.collections.exists(begun.collection)
+
+
 def _crash(collection: str) -> None:
     raise KeyboardInterrupt(collection)

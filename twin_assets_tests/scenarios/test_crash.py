@@ -9,7 +9,8 @@ from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.operations.processors import Processors
-from twin_assets.operations.rebuild import SCAN_BATCH, rebuild
+from twin_assets.operations.rebuild import rebuild
+from twin_assets.operations.scan import SCAN_BATCH
 from twin_assets.processing.encoder import SLICE
 from twin_assets.stream.intake import SUSPECT_ATTEMPTS
 from twin_assets.stream.steps import CRASH_LIMIT

@@ -6,10 +6,12 @@ import threading
 
 import pytest
 
-from twin_assets.errors import RebuildRejected
+from twin_assets.errors import GenerationRejected
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.operations import proof
 from twin_assets.operations import rebuild as rebuild_module
+from twin_assets.operations import scan as scan_module
 from twin_assets.operations.audit import audit
 from twin_assets.operations.patience import Stopped
 from twin_assets.operations.rebuild import rebuild
@@ -68,7 +70,7 @@ def test_writes_during_a_rebuild_reach_both_generations(
     twin, documents, capturing, streaming, in_step, monkeypatch
 ):
     documents.posts.insert_many([post(number, words(30, prefix=f"p{number}x")) for number in range(40)])
-    monkeypatch.setattr(rebuild_module, "SCAN_BATCH", 5)
+    monkeypatch.setattr(scan_module, "SCAN_BATCH", 5)
     changed = threading.Event()
 
     def meddle(progress) -> None:
@@ -114,7 +116,7 @@ def test_a_rebuild_that_does_not_pass_leaves_the_live_one_alone(
     with capturing(), streaming():
         in_step()
         live = twin.live_generation(Snapshot.VECTOR, POST)
-        original = rebuild_module._scan
+        original = rebuild_module.scan
 
         def scan_and_lose(context, generation, **named):
             counts = original(context, generation, **named)
@@ -122,9 +124,9 @@ def test_a_rebuild_that_does_not_pass_leaves_the_live_one_alone(
             twin.store.client.delete(generation.collection, [lost.id])
             return counts
 
-        monkeypatch.setattr(rebuild_module, "_scan", scan_and_lose)
-        monkeypatch.setattr(rebuild_module, "_heal", lambda *_: None)
-        with pytest.raises(RebuildRejected, match="the live one stays"):
+        monkeypatch.setattr(rebuild_module, "scan", scan_and_lose)
+        monkeypatch.setattr(proof, "heal", lambda *_: None)
+        with pytest.raises(GenerationRejected, match="the live one stays"):
             rebuild(twin, Snapshot.VECTOR, POST)
         assert twin.live_generation(Snapshot.VECTOR, POST) == live
         assert twin.collections.aliases()[live.alias] == live.collection
@@ -132,7 +134,7 @@ def test_a_rebuild_that_does_not_pass_leaves_the_live_one_alone(
 
 def test_a_stopped_rebuild_is_taken_up_again(twin, documents, capturing, streaming, in_step, monkeypatch):
     documents.posts.insert_many([post(number, words(30, prefix=f"p{number}x")) for number in range(20)])
-    monkeypatch.setattr(rebuild_module, "SCAN_BATCH", 5)
+    monkeypatch.setattr(scan_module, "SCAN_BATCH", 5)
     stop = threading.Event()
     with capturing(), streaming():
         in_step()

@@ -12,8 +12,8 @@ from twin_assets.faults import FaultPoint, arm
 from twin_assets.models.base import DataType, Snapshot, document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import GenerationStatus
-from twin_assets.operations import rebuild as rebuild_module
 from twin_assets.operations import republish
+from twin_assets.operations import scan as scan_module
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.source import registry
 from twin_assets_tests.scenarios.chaos.held import held_at
@@ -94,7 +94,7 @@ def test_people_write_while_the_first_snapshot_is_published(
 def test_people_write_at_every_step_of_a_rebuild(
     twin, capturing, streaming, tally, people, monkeypatch, snapshot
 ):
-    monkeypatch.setattr(rebuild_module, "SCAN_BATCH", OLD // 3)
+    monkeypatch.setattr(scan_module, "SCAN_BATCH", OLD // 3)
     steps = []
 
     def write(point: FaultPoint) -> None:

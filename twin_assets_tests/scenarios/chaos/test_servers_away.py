@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from twin_assets.faults import FaultPoint
-from twin_assets.operations import rebuild as rebuild_module
+from twin_assets.operations import scan as scan_module
 from twin_assets.stack.rabbitmq import RabbitServer
 from twin_assets.stack.server import Server
 from twin_assets_tests.scenarios.chaos.outage import (
@@ -59,7 +59,7 @@ def rabbitmq_url(servers: dict[str, RabbitServer], request: pytest.FixtureReques
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     """A scan of several batches, so that a server can go away between two."""
-    monkeypatch.setattr(rebuild_module, "SCAN_BATCH", 4)
+    monkeypatch.setattr(scan_module, "SCAN_BATCH", 4)
 
 
 @pytest.mark.nightly
