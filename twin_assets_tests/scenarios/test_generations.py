@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from qdrant_client.models import PointVectors
+from typer.testing import CliRunner
 
+from twin_assets.cli.app import app
 from twin_assets.errors import ConfigurationError, GenerationRejected
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
@@ -19,6 +23,7 @@ from twin_assets.operations.generations import (
 )
 from twin_assets.operations.rebuild import rebuild
 from twin_assets_tests.scenarios.documents import post, words
+from twin_assets_tests.scenarios.processes import environment_of
 
 pytestmark = pytest.mark.servers
 
@@ -156,6 +161,31 @@ def test_without_a_grace_time_no_standby_is_kept(twin, settings):
     report = rebuild(twin, Snapshot.CLEANED, POST)
     assert not twin.collections.exists(old.collection)
     assert audit(twin, report.generation, with_vectors=True).clean
+
+
+@pytest.mark.usefixtures("in_sync")
+def test_the_commands_say_what_they_did_and_what_there_is(twin, settings):
+    old = twin.live_generation(Snapshot.VECTOR, POST).collection
+    new = rebuild(twin, Snapshot.VECTOR, POST).generation.collection
+    listed = {each["generation"]: each for each in json.loads(say(settings, "generations", "list", "--json"))}
+    assert [(each["status"], each["is_seen"]) for each in (listed[new], listed[old])] == [
+        ("live", True),
+        ("standby", False),
+    ]
+    assert listed[new]["documents"] == POSTS
+    facts = json.loads(say(settings, "generations", "inspect", old, "--json"))
+    assert (facts["is_clean"], facts["documents"], facts["differences"]) == (True, POSTS, {})
+    assert say(settings, "rollback", "posts") == f"vector_posts is now {old}, as before the last rebuild\n"
+    assert say(settings, "generations", "switch", new) == f"vector_posts is now {new}\n"
+    assert say(settings, "generations", "drop", old) == f"{old} is dropped\n"
+    assert ", 0 vectors reused, " in say(settings, "rebuild", "posts", "--snapshot", "vector", "--no-reuse")
+
+
+def say(settings, *command: str) -> str:
+    """Run a `twin` command that goes well; return what it prints."""
+    done = CliRunner().invoke(app, list(command), env=environment_of(settings))
+    assert done.exit_code == 0, (done.output, done.exception)
+    return done.stdout
 
 
 def _refuse(*_: object) -> None:
