@@ -1,35 +1,37 @@
 """Compares MongoDB with a generation, document by document, both ways.
 
-A write under way is no difference: what seems to differ counts only if it still stands, in the same state,
-once everything that was committed before it was seen has been applied.
+Memory is bounded by a page of documents, or by one document's text, and by the differences that are found.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 from twin_assets.models.generation import Generation
-from twin_assets.operations.differences import Difference, Finding
+from twin_assets.operations.confirmation import Confirmation
+from twin_assets.operations.differences import ALLOWED, Difference, Finding
 from twin_assets.operations.look import Look
 from twin_assets.operations.passes import POINT_LABEL, Passes, Progress, Tally
 from twin_assets.operations.twin import Twin
-from twin_assets.operations.watermark import await_watermark, watermark_lag_s
+from twin_assets.operations.watermark import watermark_lag_s
 from twin_assets.source.entries import is_reversible
 
 SHOWN = 20
-ROUNDS = 5
-ALLOWED = frozenset({Difference.UNPROCESSABLE})
+EVERYTHING = "everything"
 
 
 @dataclass
 class AuditReport:
     """What an audit found. `differences` holds every entry of each kind that occurs.
 
-    A point that belongs to no document is named `point:<its id>`; an `_id` without an entry by a
+    A point that no writer of ours can have written is named `point:<its id>`; an `_id` without an entry by a
     description. `in_flight` documents changed at every look, so nothing was concluded. `confirmed` is False
-    where the watermark did not pass in time, so that differences may be changes on their way.
+    where the watermark did not pass in time, so that differences may be changes on their way. `scope` says
+    what was compared.
     """
 
     generation: Generation
@@ -42,6 +44,7 @@ class AuditReport:
     confirmed: bool = True
     watermark_lag_s: float | None = None
     seconds: float = 0.0
+    scope: str = EVERYTHING
 
     @property
     def clean(self) -> bool:
@@ -56,16 +59,14 @@ class AuditReport:
         """Return the first entries of some kinds, 20 at most."""
         return [entry for kind in kinds for entry in self.differences.get(kind, ())][:SHOWN]
 
+    def differing(self) -> list[str]:
+        """Return everything that differs, documents and foreign points, each once."""
+        found = (entries for kind, entries in self.differences.items() if kind not in ALLOWED)
+        return list(dict.fromkeys(entry for entries in found for entry in entries))
+
     def differing_entries(self) -> list[str]:
         """Return the documents that a new look by the stream would mend, each once."""
-        found = {
-            entry: None
-            for kind, entries in self.differences.items()
-            if kind not in ALLOWED
-            for entry in entries
-            if is_reversible(entry)
-        }
-        return list(found)
+        return [entry for entry in self.differing() if is_reversible(entry)]
 
     def add(self, kind: Difference, entries: Iterable[str]) -> None:
         """Add entries of one kind."""
@@ -84,97 +85,69 @@ def audit(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> AuditReport:
-    """Compare a generation with MongoDB, `with_vectors` down to the last number; waits `wait_s` at most.
+    """Compare a generation with MongoDB, `with_vectors` down to the last letter and number.
 
-    `progress` is called with the documents looked at and their total. Raises GenerationMissing where Qdrant
-    has no such collection.
+    Waits `wait_s` at most for changes on their way. `progress` is called with the documents looked at and
+    their total. Raises GenerationMissing where Qdrant has no such collection.
     """
     started = clock()
     report = AuditReport(generation)
-    passes = Passes(
-        twin, generation, batch=batch, with_vectors=with_vectors, progress=progress or _report_to_nobody
-    )
+    passes = Passes(twin, generation, batch=batch)
     look = Look(twin, generation, with_vectors=with_vectors)
     suspects: dict[str, Finding] = {}
-    for entries in passes.suspects():
+    for found in side_by_side(look, passes.documents(progress)):
+        suspects |= found
+    for entries, _ in passes.points():
         suspects |= look([entry for entry in entries if entry not in suspects])
-    _count(report, passes.tally, twin.source.unsupported_ids(generation.type))
-    _Confirmation(twin, report, look, until_s=clock() + wait_s, clock=clock, pause=pause).run(suspects)
-    for entries_of_kind in report.differences.values():
-        entries_of_kind.sort()
-    report.watermark_lag_s = watermark_lag_s(twin)
+    tell_tally(report, passes.tally)
+    conclude(twin, report, look, suspects, wait_s=wait_s, clock=clock, pause=pause)
     report.seconds = clock() - started
     return report
 
 
-class _Confirmation:
-    def __init__(
-        self,
-        twin: Twin,
-        report: AuditReport,
-        look: Look,
-        *,
-        until_s: float,
-        clock: Callable[[], float],
-        pause: Callable[[float], None],
-    ) -> None:
-        self._twin = twin
-        self._report = report
-        self._look = look
-        self._until_s = until_s
-        self._clock = clock
-        self._pause = pause
-        self._accepted: set[tuple[Difference, str]] = set()
-
-    def run(self, suspects: dict[str, Finding]) -> None:
-        """Move suspects that stand into the report; look again at those that moved meanwhile."""
-        for _ in range(ROUNDS):
-            suspects = self._accept(suspects, ALLOWED)
-            if not suspects:
-                return
-            seen_by = self._twin.source.now()
-            if not self._await(seen_by):
-                self._accept(suspects, frozenset(Difference))
-                self._report.confirmed = False
-                return
-            suspects = self._look_again(suspects)
-        self._report.in_flight = len(self._accept(suspects, ALLOWED))
-
-    def _await(self, revision: int) -> bool:
-        return await_watermark(
-            self._twin, revision, until_s=self._until_s, clock=self._clock, pause=self._pause
-        )
-
-    def _look_again(self, suspects: dict[str, Finding]) -> dict[str, Finding]:
-        remaining: dict[str, Finding] = {}
-        for entry, found in self._look(suspects).items():
-            before = suspects[entry]
-            stands = before.kinds if found.is_same_state(before) else frozenset()
-            remaining |= self._accept({entry: found}, stands)
-        return remaining
-
-    def _accept(self, suspects: dict[str, Finding], kinds: frozenset[Difference]) -> dict[str, Finding]:
-        """Put the findings of these kinds into the report and return the rest."""
-        remaining = {}
-        for entry, found in suspects.items():
-            for kind in sorted(found.kinds & kinds):
-                if (kind, entry) not in self._accepted:
-                    self._accepted.add((kind, entry))
-                    self._report.add(kind, [entry])
-            if found.kinds - kinds:
-                remaining[entry] = replace(found, kinds=found.kinds - kinds)
-        return remaining
+def side_by_side(look: Look, pages: Iterable[list[str]]) -> Iterator[dict[str, Finding]]:
+    """Look at pages of documents, two at a time: the servers work on one while we compare the other."""
+    with ThreadPoolExecutor(max_workers=2, thread_name_prefix="twin audit") as threads:
+        at_work: deque[Future[dict[str, Finding]]] = deque()
+        for entries in pages:
+            at_work.append(threads.submit(look, entries))
+            if len(at_work) == 2:
+                yield at_work.popleft().result()
+        for looking in at_work:
+            yield looking.result()
 
 
-def _count(report: AuditReport, tally: Tally, unsupported: list[str]) -> None:
-    report.source = tally.source + len(unsupported)
+def tell_tally(report: AuditReport, tally: Tally) -> None:
+    """Put into the report what the passes counted."""
+    report.source = tally.source
     report.heads = tally.heads
     report.chunks = tally.chunks
     report.quarantined = tally.quarantined
-    report.add(Difference.UNPROCESSABLE, unsupported)
-    report.add(Difference.ORPHAN, (f"{POINT_LABEL}{point_id}" for point_id in tally.foreign_heads))
+    report.add(Difference.UNPROCESSABLE, tally.unsupported)
+    report.add(Difference.ORPHAN, (f"{POINT_LABEL}{point_id}" for point_id in tally.foreign))
     report.add(Difference.HEADLESS, (f"{POINT_LABEL}{point_id}" for point_id in tally.nameless))
 
 
-def _report_to_nobody(done: int, total: int) -> None:
-    """Ignore progress."""
+def conclude(
+    twin: Twin,
+    report: AuditReport,
+    look: Look,
+    suspects: dict[str, Finding],
+    *,
+    wait_s: float,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
+) -> None:
+    """Put into the report which suspects stand."""
+    outcome = Confirmation(
+        twin,
+        look,
+        lambda kind, entry: report.add(kind, [entry]),
+        until_s=clock() + wait_s,
+        clock=clock,
+        pause=pause,
+    ).run(suspects)
+    report.confirmed, report.in_flight = outcome.confirmed, outcome.in_flight
+    for entries_of_kind in report.differences.values():
+        entries_of_kind.sort()
+    report.watermark_lag_s = watermark_lag_s(twin)

@@ -20,6 +20,8 @@ from twin_assets.operations.twin import Twin
 CHECKS = tuple(PREDICATES)
 # What a generation answers for by itself; lag and dead letters are about the flow.
 GATE = ("matches_source", "is_complete", "has_current_recipe", "vectors_are_sound")
+# These read every text, so that nothing altered passes; the others are content with its hashes.
+DEEP = frozenset({"matches_source", "vectors_are_sound"})
 ALL_COLLECTIONS = tuple((snapshot, data_type) for data_type in DataType for snapshot in Snapshot)
 
 
@@ -74,8 +76,7 @@ def _evaluate(
     note = _why_unreadable(twin, live, alias, data_type)
     if live is None or note:
         return [CheckResult(f"qdrant/{alias}", name, passed=False, metadata={"note": note}) for name in names]
-    is_deep = "vectors_are_sound" in names or (snapshot is Snapshot.CLEANED and "is_complete" in names)
-    subject = Subject(twin, live, letters, with_vectors=is_deep, wait_s=wait_s)
+    subject = Subject(twin, live, letters, with_vectors=bool(DEEP & set(names)), wait_s=wait_s)
     return [_result(alias, name, subject) for name in names]
 
 

@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
-from twin_assets.models.base import DataType, document_key, text_hash
-from twin_assets.models.chunk import chunk_point_id
-from twin_assets.models.embedded import vector_hash
 from twin_assets.models.generation import Generation
 from twin_assets.models.head import Head
-from twin_assets.models.recipe import VectorRecipe
-from twin_assets.store.inspection import FoundChunk, FoundText
-
-NORM_TOLERANCE = 0.01
-OCCURRENCES_AT_MOST = 20_000
 
 
 class Difference(StrEnum):
     """The ways in which a generation may disagree with MongoDB or with itself.
 
-    `unsound_vector` covers everything that was altered after it was written: vectors, and in a cleaned
-    collection texts. `unprocessable` is no fault of the twin: the document was refused, its last good
-    version stays.
+    `edited` is what was altered behind the writers' backs: text, a field, a hash, a revision;
+    `unsound_vector` the same for vectors. `unprocessable` is no fault of the twin: the document was refused,
+    its last good version stays.
     """
 
     MISSING = "missing"
     ORPHAN = "orphan"
     STALE = "stale"
+    EDITED = "edited"
     INCOMPLETE = "incomplete"
     HEADLESS = "headless"
     WRONG_RECIPE = "wrong_recipe"
@@ -37,16 +29,25 @@ class Difference(StrEnum):
     UNPROCESSABLE = "unprocessable"
 
 
+ALLOWED = frozenset({Difference.UNPROCESSABLE})
+
+
 @dataclass(frozen=True)
 class Seen:
-    """What all servers hold of one document. `version` names what MongoDB has, None where it has nothing."""
+    """What all servers hold of one document. `version` names what MongoDB has, None where it has nothing.
+
+    `is_whole` says whether the chunks are numbered without a gap and leave out no text; `is_edited` whether
+    a field of the head or of a chunk is not what a writer of ours would have put there.
+    """
 
     entry: str
     version: str | None
     is_rejected: bool
     head: Head | None
     chunks: int
+    is_whole: bool = True
     recipes: frozenset[str] = frozenset()
+    is_edited: bool = False
     has_unsound: bool = False
     has_surviving_text: bool = False
 
@@ -71,10 +72,17 @@ def judge(seen: Seen, generation: Generation) -> Finding:
     recipes = seen.recipes | ({seen.head.recipe} if seen.head else set())
     if recipes - {generation.recipe.short}:
         kinds.add(Difference.WRONG_RECIPE)
+    if seen.is_edited:
+        kinds.add(Difference.EDITED)
     if seen.has_unsound:
         kinds.add(Difference.UNSOUND_VECTOR)
     revision = seen.head.revision if seen.head else None
     return Finding(seen.entry, frozenset(kinds), seen.version, revision)
+
+
+def is_current(head: Head | None, version: str | None) -> bool:
+    """Tell whether a head stands for what MongoDB has, so that the two can be compared field by field."""
+    return head is not None and not head.deleted and not head.quarantined and head.source_hash == version
 
 
 def _against_source(seen: Seen) -> set[Difference]:
@@ -87,7 +95,7 @@ def _against_source(seen: Seen) -> set[Difference]:
         return {Difference.MISSING}
     if head.quarantined and head.quarantine_hash == seen.version:
         return {Difference.UNPROCESSABLE}
-    return {Difference.STALE} if head.quarantined or head.source_hash != seen.version else set()
+    return set() if is_current(head, seen.version) else {Difference.STALE}
 
 
 def _against_itself(seen: Seen) -> set[Difference]:
@@ -98,21 +106,5 @@ def _against_itself(seen: Seen) -> set[Difference]:
         survives = seen.chunks or seen.has_surviving_text
         return {Difference.SURVIVING_TOMBSTONE} if survives else set()
     is_finished = head.settled or head.quarantined
-    return set() if is_finished and seen.chunks == head.chunk_count else {Difference.INCOMPLETE}
-
-
-def is_sound_chunk(chunk: FoundChunk, data_type: DataType, recipe: VectorRecipe) -> bool:
-    """Tell whether a chunk is what was written: its vector by hash, its text by the point's own id."""
-    vector = chunk.vector
-    if vector is None or len(vector) != recipe.dimension or not all(map(math.isfinite, vector)):
-        return False
-    if abs(math.hypot(*vector) - 1) > NORM_TOLERANCE or vector_hash(vector) != chunk.vector_hash:
-        return False
-    key, text = document_key(data_type, chunk.entry), text_hash(chunk.content)
-    occurrences = range(min(max(1, chunk.chunk_count), OCCURRENCES_AT_MOST))
-    return any(chunk_point_id(key, chunk.recipe, text, nth) == chunk.point_id for nth in occurrences)
-
-
-def is_sound_text(found: FoundText) -> bool:
-    """Tell whether the text of a cleaned document is the one that its head names."""
-    return found.text is not None and text_hash(found.text) == found.content_hash
+    is_complete = is_finished and seen.is_whole and seen.chunks == head.chunk_count
+    return set() if is_complete else {Difference.INCOMPLETE}

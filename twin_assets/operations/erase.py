@@ -111,8 +111,7 @@ def _held_texts(twin: Twin, data_type: DataType, entries: Collection[str]) -> It
     for generation in twin.meta.generations(data_type, include_retired=True):
         with suppress(GenerationMissing):
             if generation.snapshot is Snapshot.CLEANED:
-                found = Inspection(twin.store, generation.collection).scan_texts(list(entries))
-                yield from (each.text for each in found if each.text)
+                yield from Inspection(twin.store, generation.collection).scan_texts(list(entries))
             else:
                 for entry in entries:
                     yield from twin.store.chunk_texts(generation.collection, entry)

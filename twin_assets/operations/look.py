@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import TypeVar
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 
-from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType, Snapshot, document_key, stable_hash
+from twin_assets.models.base import Snapshot, document_key
 from twin_assets.models.generation import Generation
-from twin_assets.models.recipe import VectorRecipe
-from twin_assets.operations.differences import Finding, Seen, is_sound_chunk, is_sound_text, judge
+from twin_assets.operations.differences import Finding, Seen, judge
+from twin_assets.operations.likeness import ChunkTally, is_edited_head
 from twin_assets.operations.twin import Twin
-from twin_assets.processing.dispatch import RawDispatcher
-from twin_assets.source.entries import is_reversible
-from twin_assets.store.inspection import Inspection
-
-# One document may have 16 MB.
-DOCUMENTS_AT_ONCE = 25
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Version:
-    """What MongoDB has of a document: `name` is its source hash, None where there is no document."""
-
-    name: str | None = None
-    is_rejected: bool = False
-
-
-@dataclass
-class _ChunksSeen:
-    count: int = 0
-    recipes: set[str] = field(default_factory=set)
-    has_unsound: bool = False
+from twin_assets.operations.version import Version, Versions
+from twin_assets.store.inspection import FoundHead, Inspection
 
 
 class Look:
@@ -44,74 +20,87 @@ class Look:
     def __init__(self, twin: Twin, generation: Generation, *, with_vectors: bool) -> None:
         self._twin = twin
         self._generation = generation
-        self._type = generation.type
         self._with_vectors = with_vectors
+        self._versions = Versions(twin, generation, with_texts=with_vectors)
         self._inspection = Inspection(twin.store, generation.collection)
+        self._reached = 0
 
     def __call__(self, entries: Collection[str]) -> dict[str, Finding]:
         """Return what is wrong, by entry; documents with which all is well are left out."""
-        findings = (self._judge(page) for page in pages(entries, DOCUMENTS_AT_ONCE))
-        return {found.entry: found for page in findings for found in page if found.kinds}
+        return {
+            found.entry: found
+            for versions in self._versions.read(entries)
+            for found in self._judge(versions)
+            if found.kinds
+        }
 
-    def _judge(self, entries: Sequence[str]) -> list[Finding]:
-        versions = versions_of(self._twin, self._type, entries)
-        heads = self._inspection.find_heads([document_key(self._type, entry) for entry in entries])
-        chunks = self._chunks(entries)
-        survivors = self._survivors(entries)
+    def _judge(self, versions: Mapping[str, Version]) -> list[Finding]:
+        heads = self._heads(versions)
+        chunks = self._chunks(versions, heads)
+        survivors = self._survivors(heads)
+        future = self._future(heads, chunks)
+        seen = (
+            self._seen(entry, version, heads.get(entry), chunks[entry]) for entry, version in versions.items()
+        )
         return [
             judge(
-                Seen(
-                    entry=entry,
-                    version=versions[entry].name,
-                    is_rejected=versions[entry].is_rejected,
-                    head=heads.get(document_key(self._type, entry)),
-                    chunks=chunks[entry].count,
-                    recipes=frozenset(chunks[entry].recipes),
-                    has_unsound=chunks[entry].has_unsound,
-                    has_surviving_text=entry in survivors,
+                replace(
+                    each,
+                    is_edited=each.is_edited or each.entry in future,
+                    has_surviving_text=each.entry in survivors,
                 ),
                 self._generation,
             )
-            for entry in entries
+            for each in seen
         ]
 
-    def _chunks(self, entries: Sequence[str]) -> dict[str, _ChunksSeen]:
-        seen = {entry: _ChunksSeen() for entry in entries}
-        recipe = self._generation.recipe
-        if not isinstance(recipe, VectorRecipe):
-            for found in self._inspection.scan_texts(entries) if self._with_vectors else ():
-                seen[found.entry].has_unsound |= not is_sound_text(found)
-            return seen
-        for chunk in self._inspection.scan_chunks(entries, with_vectors=self._with_vectors):
-            mine = seen[chunk.entry]
-            mine.count += 1
-            mine.recipes.add(chunk.recipe)
-            mine.has_unsound |= self._with_vectors and not is_sound_chunk(chunk, self._type, recipe)
-        return seen
+    def _seen(self, entry: str, version: Version, found: FoundHead | None, chunks: ChunkTally) -> Seen:
+        is_edited = found is not None and is_edited_head(
+            found, version, self._generation, with_texts=self._with_vectors
+        )
+        return Seen(
+            entry=entry,
+            version=version.name,
+            is_rejected=version.is_rejected,
+            head=found.head if found else None,
+            chunks=chunks.count,
+            is_whole=chunks.is_whole,
+            recipes=frozenset(chunks.recipes),
+            is_edited=is_edited or chunks.is_edited,
+            has_unsound=chunks.has_unsound,
+        )
 
-    def _survivors(self, entries: Sequence[str]) -> set[str]:
-        if self._generation.snapshot is not Snapshot.CLEANED:
+    def _heads(self, entries: Collection[str]) -> dict[str, FoundHead]:
+        keys = [document_key(self._generation.type, entry) for entry in entries]
+        found = self._inspection.find_heads(keys, with_texts=self._with_vectors)
+        return {held.head.entry: held for held in found.values()}
+
+    def _chunks(
+        self, versions: Mapping[str, Version], heads: Mapping[str, FoundHead]
+    ) -> dict[str, ChunkTally]:
+        tallies = {
+            entry: ChunkTally(self._generation, heads.get(entry), version, with_texts=self._with_vectors)
+            for entry, version in versions.items()
+        }
+        if self._generation.snapshot is Snapshot.VECTOR:
+            for chunk in self._inspection.scan_chunks(list(versions), with_vectors=self._with_vectors):
+                if chunk.entry in tallies:
+                    tallies[chunk.entry].add(chunk)
+        return tallies
+
+    def _survivors(self, heads: Mapping[str, FoundHead]) -> set[str]:
+        deleted = [entry for entry, found in heads.items() if found.head.deleted]
+        if not deleted or self._generation.snapshot is not Snapshot.CLEANED:
             return set()
-        return set(self._inspection.surviving_texts(entries))
+        return set(self._inspection.surviving_texts(deleted))
 
-
-def versions_of(twin: Twin, data_type: DataType, entries: Sequence[str]) -> dict[str, Version]:
-    """Read documents and name the version that MongoDB has of each."""
-    wanted = [entry for entry in entries if is_reversible(entry)]
-    documents = twin.source.read({data_type: wanted}).documents
-    versions = {entry: Version() for entry in entries}
-    for (_, entry), document in documents.items():
-        if document is not None:
-            try:
-                raw = RawDispatcher.dispatch(data_type, entry, document)
-                versions[entry] = Version(raw.source_hash)
-            except DocumentRejected:
-                versions[entry] = Version(stable_hash(repr(document)), is_rejected=True)
-    return versions
-
-
-def pages(values: Collection[T], size: int) -> Iterator[list[T]]:
-    """Yield values in lists of at most `size`."""
-    remaining = iter(values)
-    while page := list(islice(remaining, size)):
-        yield page
+    def _future(self, heads: Mapping[str, FoundHead], chunks: Mapping[str, ChunkTally]) -> set[str]:
+        """Return the documents whose points carry a time that MongoDB has not reached."""
+        newest = {entry: chunks[entry].newest for entry in chunks}
+        for entry, found in heads.items():
+            newest[entry] = max(newest[entry], found.head.revision)
+        highest = max(newest.values(), default=0)
+        if highest <= self._reached:
+            return set()
+        self._reached = self._twin.source.now()
+        return {entry for entry, revision in newest.items() if revision > self._reached}

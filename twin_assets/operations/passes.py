@@ -1,22 +1,20 @@
-"""The passes of an audit over everything: each names the documents that deserve a closer look.
+"""The two passes of an audit: one over the documents of MongoDB, one over the points of Qdrant.
 
-Constant memory, but for the number of chunks per document.
+Each names the documents that deserve a close look, a page at a time, and can stop and go on anywhere.
+Between them nothing is left out: a document is seen by the first with all its points, a point without a
+document by the second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from twin_assets.models.base import Snapshot, document_key
 from twin_assets.models.generation import Generation
-from twin_assets.models.head import Head
-from twin_assets.models.recipe import VectorRecipe
-from twin_assets.operations.differences import Seen, is_sound_chunk, is_sound_text, judge
-from twin_assets.operations.look import DOCUMENTS_AT_ONCE, Version, pages, versions_of
 from twin_assets.operations.twin import Twin
 from twin_assets.source.entries import is_reversible
-from twin_assets.store.inspection import FoundHead, Inspection
+from twin_assets.store.inspection import FoundPoint, Inspection, PointId, PointPage
 
 Progress = Callable[[int, int], None]
 POINT_LABEL = "point:"
@@ -24,122 +22,97 @@ POINT_LABEL = "point:"
 
 @dataclass
 class Tally:
-    """What the passes counted; `foreign` are points that no writer of ours can have written."""
+    """What the passes counted; no writer of ours can have written `foreign` and `nameless` points."""
 
     source: int = 0
+    unsupported: list[str] = field(default_factory=list)
     heads: int = 0
     chunks: int = 0
     quarantined: int = 0
-    foreign_heads: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
     nameless: list[str] = field(default_factory=list)
 
 
 class Passes:
-    """All passes over one generation; `suspects` runs them and fills `tally`."""
+    """Both passes over one generation; they fill `tally` as they go."""
 
-    def __init__(
-        self, twin: Twin, generation: Generation, *, batch: int, with_vectors: bool, progress: Progress
-    ) -> None:
+    def __init__(self, twin: Twin, generation: Generation, *, batch: int = 1000) -> None:
         self.tally = Tally()
         self._twin = twin
         self._generation = generation
         self._type = generation.type
+        self._recipe = generation.recipe.short
         self._batch = batch
-        self._with_vectors = with_vectors
-        self._progress = progress
         self._inspection = Inspection(twin.store, generation.collection)
+        self._reached = 0
 
-    def suspects(self) -> Iterator[list[str]]:
-        """Yield entries that seem to differ, some of them more than once."""
-        chunks: dict[str, int] = {}
-        if self._generation.snapshot is Snapshot.VECTOR:
-            chunks = self._twin.store.chunks_by(self._generation.collection, "entry")
-        self.tally.chunks = self._twin.store.count_chunks(self._generation.collection)
-        yield from self._from_source(chunks)
-        yield from self._from_heads(chunks)
-        yield from pages(list(chunks), self._batch)
-        yield from self._from_points()
-        self.tally.nameless = list(self._inspection.nameless_points())
+    def documents(self, progress: Progress | None = None, *, after: str | None = None) -> Iterator[list[str]]:
+        """Yield the entries of all documents behind `after`, in the order of their `_id`."""
+        total = self._twin.source.count(self._type) if progress else 0
+        for page in self._twin.source.pages(self._type, batch_size=self._batch, after=after):
+            yield page.entries
+            self.tally.unsupported += page.unsupported
+            self.tally.source += len(page.entries) + len(page.unsupported)
+            if progress:
+                progress(self.tally.source, total)
 
-    def _from_source(self, chunks: Mapping[str, int]) -> Iterator[list[str]]:
-        total = self._twin.source.count(self._type)
-        for entries in self._twin.source.entries(self._type, batch_size=self._batch):
-            heads = self._inspection.find_heads([document_key(self._type, entry) for entry in entries])
-            for page in pages(entries, DOCUMENTS_AT_ONCE):
-                versions = versions_of(self._twin, self._type, page)
-                yield [
-                    entry
-                    for entry in page
-                    if self._differs(
-                        entry, versions[entry], heads.get(document_key(self._type, entry)), chunks
-                    )
-                ]
-            self.tally.source += len(entries)
-            self._progress(self.tally.source, total)
+    def points(self, *, since: PointId | None = None) -> Iterator[tuple[list[str], PointId | None]]:
+        """Yield entries whose points seem to belong to nothing, and the id that the next page begins with."""
+        for page in self._inspection.scan_points(since, page=self._batch):
+            yield self._suspects(page), page.following
 
-    def _from_heads(self, chunks: dict[str, int]) -> Iterator[list[str]]:
-        """Look at heads without a document; what stays in `chunks` afterwards has no head."""
-        for page in _grouped(self._inspection.scan_heads(), self._batch):
-            heads = self._readable(page)
-            absent = set(self._twin.source.absent(self._type, [head.entry for head in heads]))
-            gone = [head for head in heads if head.entry in absent or not is_reversible(head.entry)]
-            yield [head.entry for head in gone if self._differs(head.entry, Version(), head, chunks)]
-            for head in heads:
-                chunks.pop(head.entry, None)
+    def _suspects(self, page: PointPage) -> list[str]:
+        named = self._named(page)
+        absent = set(self._twin.source.absent(self._type, list(named)))
+        absent |= {entry for entry in named if entry not in absent and not is_reversible(entry)}
+        self._name_impossible_heads(named, absent)
+        survivors = self._survivors(page)
+        return [
+            entry
+            for entry, points in named.items()
+            if entry in survivors
+            or any(map(self._is_odd, points))
+            or (entry in absent and not all(point.is_tombstone for point in points))
+        ]
 
-    def _readable(self, page: Sequence[FoundHead]) -> list[Head]:
-        self.tally.foreign_heads += [found.point_id for found in page if found.head is None]
-        heads = [found.head for found in page if found.head is not None]
-        self.tally.quarantined += sum(head.quarantined and not head.deleted for head in heads)
-        self.tally.heads += sum(_has_good_version(head) for head in heads)
-        return heads
+    def _named(self, page: PointPage) -> dict[str, list[FoundPoint]]:
+        """Return the points by the document that they name; note those that name none."""
+        named: dict[str, list[FoundPoint]] = {}
+        for point in page.points:
+            entry = point.entry
+            if point.is_head and not point.is_head_of(self._type):
+                self.tally.foreign.append(point.point_id)
+                continue
+            self._count(point)
+            if entry is None or point.revision is None:
+                self.tally.nameless.append(point.point_id)
+            if entry is not None:
+                named.setdefault(entry, []).append(point)
+        return named
 
-    def _from_points(self) -> Iterator[list[str]]:
-        recipe = self._generation.recipe
-        yield from _distinct(self._inspection.entries_of_other_recipes(recipe.short), self._batch)
-        if not isinstance(recipe, VectorRecipe):
-            yield from _distinct(self._inspection.surviving_texts(), self._batch)
-        if self._with_vectors:
-            yield from _distinct(self._unsound(), self._batch)
+    def _name_impossible_heads(self, named: Mapping[str, list[FoundPoint]], absent: Collection[str]) -> None:
+        """Note the heads that nobody can read, where no document's repair would write them anew."""
+        heads = {point.entry: point for entry in absent for point in named[entry] if point.is_head}
+        keys = {document_key(self._type, entry): point for entry, point in heads.items() if entry}
+        readable = self._inspection.find_heads(keys) if keys else {}
+        self.tally.foreign += [point.point_id for key, point in keys.items() if key not in readable]
 
-    def _unsound(self) -> Iterator[str]:
-        recipe = self._generation.recipe
-        if isinstance(recipe, VectorRecipe):
-            for chunk in self._inspection.scan_chunks(with_vectors=True):
-                if not is_sound_chunk(chunk, self._type, recipe):
-                    yield chunk.entry
-            return
-        for found in self._inspection.scan_texts():
-            if not is_sound_text(found):
-                yield found.entry
+    def _is_odd(self, point: FoundPoint) -> bool:
+        """Tell whether a point names another recipe, or a time that MongoDB has not reached."""
+        if point.revision is None or point.payload.get("recipe") != self._recipe:
+            return True
+        if point.revision > self._reached:
+            self._reached = self._twin.source.now()
+        return point.revision > self._reached
 
-    def _differs(self, entry: str, version: Version, head: Head | None, chunks: Mapping[str, int]) -> bool:
-        seen = Seen(entry, version.name, version.is_rejected, head, chunks.get(entry, 0))
-        return bool(judge(seen, self._generation).kinds)
+    def _survivors(self, page: PointPage) -> set[str]:
+        deleted = [point.entry for point in page.points if point.is_tombstone]
+        if not deleted or self._generation.snapshot is not Snapshot.CLEANED:
+            return set()
+        return set(self._inspection.surviving_texts([entry for entry in deleted if entry]))
 
-
-def _has_good_version(head: Head) -> bool:
-    return not head.deleted and bool(head.source_hash)
-
-
-def _grouped(heads: Iterator[FoundHead], size: int) -> Iterator[list[FoundHead]]:
-    page: list[FoundHead] = []
-    for found in heads:
-        page.append(found)
-        if len(page) == size:
-            yield page
-            page = []
-    if page:
-        yield page
-
-
-def _distinct(entries: Iterator[str], size: int) -> Iterator[list[str]]:
-    """Yield entries in pages; a document's points come in no order, so that one may come again later."""
-    page: dict[str, None] = {}
-    for entry in entries:
-        page[entry] = None
-        if len(page) == size:
-            yield list(page)
-            page = {}
-    if page:
-        yield list(page)
+    def _count(self, point: FoundPoint) -> None:
+        self.tally.chunks += not point.is_head
+        if point.is_head and not point.is_tombstone:
+            self.tally.quarantined += point.payload.get("quarantined") is True
+            self.tally.heads += bool(point.payload.get("source_hash"))

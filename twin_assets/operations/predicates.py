@@ -8,7 +8,7 @@ from functools import cached_property
 
 from twin_assets.broker.letter_reader import StoredLetter
 from twin_assets.errors import ModelUnavailable
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.base import DataType
 from twin_assets.models.generation import Generation
 from twin_assets.operations.audit import SHOWN, AuditReport, audit
 from twin_assets.operations.differences import Difference
@@ -19,9 +19,9 @@ from twin_assets.store.inspection import Inspection
 
 Metadata = dict[str, int | float | str | list[str]]
 LETTERS_AT_MOST = 100_000
-SOURCE_KINDS = (Difference.MISSING, Difference.ORPHAN, Difference.STALE)
+SOURCE_KINDS = (Difference.MISSING, Difference.ORPHAN, Difference.STALE, Difference.EDITED)
 WHOLENESS_KINDS = (Difference.INCOMPLETE, Difference.HEADLESS, Difference.SURVIVING_TOMBSTONE)
-REPAIR = "`twin check --repair` has the stream look at these documents again"
+REPAIR = "`twin repair` has the stream process these documents again"
 ON_THEIR_WAY = "the watermark did not pass in time, so these may still be on their way; see is_caught_up"
 
 
@@ -69,7 +69,7 @@ class Subject:
 
 
 def matches_source(subject: Subject) -> Verdict:
-    """Every document of MongoDB is here in its present version, and nothing else; refused ones are shown."""
+    """Every document of MongoDB is here as it is now, unaltered, and nothing else; refused ones are shown."""
     report = subject.report
     unprocessable: Metadata = {
         "quarantined": report.quarantined,
@@ -81,11 +81,9 @@ def matches_source(subject: Subject) -> Verdict:
 
 
 def is_complete(subject: Subject) -> Verdict:
-    """Every document has all its chunks (or its own text), every chunk its document, no tombstone a chunk."""
-    is_cleaned = subject.generation.snapshot is Snapshot.CLEANED
-    kinds = (*WHOLENESS_KINDS, *((Difference.UNSOUND_VECTOR,) if is_cleaned else ()))
+    """Every document has all its chunks, every chunk its document, and no tombstone a chunk or text."""
     report = subject.report
-    return _verdict(report, kinds, {"documents": report.heads, "chunks": report.chunks})
+    return _verdict(report, WHOLENESS_KINDS, {"documents": report.heads, "chunks": report.chunks})
 
 
 def has_current_recipe(subject: Subject) -> Verdict:
@@ -99,6 +97,8 @@ def has_current_recipe(subject: Subject) -> Verdict:
         return Verdict(passed=False, metadata=metadata | {"note": str(error)})
     metadata |= {"expected": expected, "points": sum(counts.values()), "current": counts.get(expected, 0)}
     passed = set(counts) | {generation.recipe.short} == {expected}
+    if "report" in vars(subject):  # made for another check already
+        metadata |= _figures(subject.report, (Difference.WRONG_RECIPE,))
     if not passed:
         metadata["note"] = f"materialize qdrant/{generation.alias} or run {rebuild_command(generation.type)}"
     return Verdict(passed, metadata)
@@ -118,7 +118,7 @@ def is_caught_up(subject: Subject) -> Verdict:
 
 
 def vectors_are_sound(subject: Subject) -> Verdict:
-    """Every vector is finite, of norm 1 and the one that was stored; on cleaned collections, every text."""
+    """Every vector is finite, of norm 1 and the one that was stored; a cleaned collection has none."""
     report = subject.report
     size: Metadata = {"documents": report.heads, "chunks": report.chunks}
     return _verdict(report, (Difference.UNSOUND_VECTOR,), size)
@@ -158,12 +158,15 @@ def rebuild_command(data_type: DataType) -> str:
 
 
 def _verdict(report: AuditReport, kinds: Iterable[Difference], size: Metadata) -> Verdict:
-    metadata = dict(size)
-    found = [kind for kind in kinds if report.count(kind)]
-    for kind in kinds:
-        metadata[kind.value] = report.count(kind)
-    for kind in found:
-        metadata[f"{kind.value}_ids"] = report.first(kind)
-    if found:
+    metadata = size | _figures(report, kinds)
+    passed = not report.count(*kinds)
+    if not passed:
         metadata["note"] = REPAIR if report.confirmed else ON_THEIR_WAY
-    return Verdict(not found, metadata)
+    return Verdict(passed, metadata)
+
+
+def _figures(report: AuditReport, kinds: Iterable[Difference]) -> Metadata:
+    """Return the count of each kind, and the first ids of those that occur."""
+    figures: Metadata = {kind.value: report.count(kind) for kind in kinds}
+    ids: Metadata = {f"{kind.value}_ids": report.first(kind) for kind in kinds if report.count(kind)}
+    return figures | ids

@@ -6,7 +6,8 @@ from pydantic import ValidationError
 
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
-from twin_assets.operations.audit import ALLOWED, AuditReport
+from twin_assets.operations.audit import AuditReport
+from twin_assets.operations.differences import ALLOWED
 from twin_assets.operations.passes import POINT_LABEL
 from twin_assets.operations.twin import Twin
 from twin_assets.source.entries import is_reversible

@@ -63,6 +63,11 @@ class DocumentSource:
                 documents |= self._find(session, data_type, entries)
             return SourceRead(revision, documents)
 
+    def each(self, data_type: DataType, entries: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield those of some documents that are there; memory holds one page of MongoDB's, 16 MB at most."""
+        with causal_session(self.client) as (session, _):
+            yield from self._found(session, data_type, entries)
+
     def scan(
         self, data_type: DataType, *, batch_size: int = 200, at_least: int = 0, after: str | None = None
     ) -> Iterator[SourceRead]:
@@ -114,13 +119,19 @@ class DocumentSource:
 
     def _find(self, session: ClientSession, data_type: DataType, entries: Collection[str]) -> Documents:
         documents: Documents = {(data_type, entry): None for entry in entries}
-        known = [entry for entry in entries if is_reversible(entry)]
-        with self._collection(data_type).find(_by_id(known), FIELDS[data_type], session=session) as cursor:
+        for entry, document in self._found(session, data_type, entries):
+            documents[data_type, entry] = document
+        return documents
+
+    def _found(
+        self, session: ClientSession, data_type: DataType, entries: Collection[str]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        wanted = {entry for entry in entries if is_reversible(entry)}
+        with self._collection(data_type).find(_by_id(wanted), FIELDS[data_type], session=session) as cursor:
             for found in cursor:
                 key = _key_of(data_type, found.pop("_id"))
-                if key in documents:
-                    documents[key] = to_plain(found)
-        return documents
+                if key is not None and key[1] in wanted:
+                    yield key[1], to_plain(found)
 
 
 def _by_id(entries: Collection[str]) -> Document:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import ValidationError
 from qdrant_client import models as q
 
+from twin_assets.models.base import DataType, document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.head import Head
 from twin_assets.store import filters
@@ -17,42 +19,103 @@ from twin_assets.store.points import HEAD_FIELDS
 
 VECTOR_PAGE = 256
 TEXT_PAGE = 32
-CHUNK_FIELDS = ("entry", "recipe")
-SOUND_FIELDS = (*CHUNK_FIELDS, "content", "chunk_count", "vector_hash")
-TEXT_FIELDS = ("entry", "deleted", "source_hash", "content_hash", "cleaned_content")
+SOURCE_FIELDS = ("id", "platform", "name", "link", "author_id", "owner_id", "image")
+TEXT_FIELDS = ("cleaned_content", "files")
+POINT_FIELDS = (
+    *("entry", "type", "head", "revision", "recipe"),
+    *("source_hash", "deleted", "quarantined"),
+)
+CHUNK_FIELDS = (
+    *("entry", "type", "recipe", "revision", "source_hash", "content_hash"),
+    *("chunk_index", "chunk_count", "start", "end"),
+    *SOURCE_FIELDS,
+)
+CHUNK_TEXT_FIELDS = (*CHUNK_FIELDS, "content", "vector_hash", "path", "language", "start_line")
 TEXTLESS = q.IsEmptyCondition(is_empty=q.PayloadField(key="cleaned_content"))
-NAMELESS = q.IsEmptyCondition(is_empty=q.PayloadField(key="entry"))
 RECIPES_AT_MOST = 100
+PointId = int | str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPoint:
+    """A point of any kind, and what it says of itself."""
+
+    point_id: str
+    payload: Mapping[str, Any]
+
+    @property
+    def is_head(self) -> bool:
+        """Whether it calls itself a head."""
+        return self.payload.get("head") is True
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Whether it calls itself the head of a deleted document."""
+        return self.is_head and self.payload.get("deleted") is True
+
+    @property
+    def entry(self) -> str | None:
+        """The document that it says it belongs to."""
+        entry = self.payload.get("entry")
+        return entry if isinstance(entry, str) else None
+
+    @property
+    def revision(self) -> int | None:
+        """Its revision; None where it has none that a fence could compare."""
+        revision = self.payload.get("revision")
+        return revision if isinstance(revision, int) else None
+
+    def is_head_of(self, data_type: DataType) -> bool:
+        """Whether it stands where the head of the document that it names has to stand."""
+        if self.entry is None or self.revision is None or self.payload.get("type") != data_type.value:
+            return False
+        return head_point_id(document_key(data_type, self.entry)) == self.point_id
 
 
 @dataclass(frozen=True)
 class FoundHead:
-    """A point that calls itself a head; `head` is None where no writer of ours can have written it."""
+    """A head, and the fields of its point."""
 
-    point_id: str
-    head: Head | None
+    head: Head
+    payload: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FoundChunk:
-    """A chunk; text and vector (None where there is none) only if they were asked for."""
+    """A chunk and the fields of its point; text and vector (None where there is none) only if asked for."""
 
     point_id: str
-    entry: str
-    recipe: str
-    content: str = ""
-    chunk_count: int = 0
-    vector_hash: str = ""
+    payload: Mapping[str, Any]
     vector: tuple[float, ...] | None = None
 
+    @property
+    def entry(self) -> str:
+        """The document that it says it belongs to."""
+        return str(self.payload.get("entry", ""))
+
+    @property
+    def recipe(self) -> str:
+        """The recipe that it says made it."""
+        return str(self.payload.get("recipe", ""))
+
+    @property
+    def content(self) -> str:
+        """Its text."""
+        return str(self.payload.get("content", ""))
+
+    @property
+    def revision(self) -> int:
+        """Its revision; below all others where it has none."""
+        revision = self.payload.get("revision")
+        return revision if isinstance(revision, int) else -1
+
 
 @dataclass(frozen=True)
-class FoundText:
-    """The text of a cleaned document (None where there is none) and the hash that its head claims."""
+class PointPage:
+    """Some points in the order of their ids, and the id that the next page begins with."""
 
-    entry: str
-    text: str | None
-    content_hash: str
+    points: list[FoundPoint]
+    following: PointId | None
 
 
 class Inspection:
@@ -62,66 +125,66 @@ class Inspection:
         self._store = store
         self._collection = collection
 
-    def scan_heads(self) -> Iterator[FoundHead]:
-        """Yield every head, the impossible ones included."""
-        chosen = q.Filter(must=[filters.HEAD])
-        for record in self._store.scroll(self._collection, chosen, fields=HEAD_FIELDS):
-            yield _found_head(record)
+    def scan_points(self, since: PointId | None = None, *, page: int = PAGE) -> Iterator[PointPage]:
+        """Yield all points, heads and chunks, from an id on."""
+        following: Any = since
+        while True:
+            with translated(self._store.url, self._collection):
+                records, following = self._store.client.scroll(
+                    self._collection, limit=page, offset=following, with_payload=list(POINT_FIELDS)
+                )
+            yield PointPage([FoundPoint(str(each.id), each.payload or {}) for each in records], following)
+            if following is None:
+                return
 
-    def find_heads(self, keys: Collection[str]) -> dict[str, Head]:
+    def find_heads(self, keys: Collection[str], *, with_texts: bool = False) -> dict[str, FoundHead]:
         """Return the heads of some documents, by `type/entry`; an impossible one counts as none."""
-        ids = [head_point_id(key) for key in keys]
-        found: dict[str, Head] = {}
+        keys_of = {head_point_id(key): key for key in keys}
+        ids = list(keys_of)
+        fields = [*HEAD_FIELDS, *SOURCE_FIELDS, *(TEXT_FIELDS if with_texts else ())]
+        found: dict[str, FoundHead] = {}
         for start in range(0, len(ids), PAGE):
             with translated(self._store.url, self._collection):
                 records = self._store.client.retrieve(
-                    self._collection, ids[start : start + PAGE], with_payload=HEAD_FIELDS
+                    self._collection, ids[start : start + PAGE], with_payload=fields
                 )
-            heads = (_found_head(record).head for record in records)
-            found |= {head.key: head for head in heads if head is not None}
+            for record in records:
+                head = _head_of(record)
+                if head is not None and head.key == keys_of[str(record.id)]:
+                    found[head.key] = FoundHead(head, record.payload or {})
         return found
 
-    def scan_chunks(
-        self, entries: Sequence[str] | None = None, *, with_vectors: bool = False
-    ) -> Iterator[FoundChunk]:
-        """Yield the chunks of some documents or of all, with text and vector if asked for."""
-        chosen = q.Filter(must=_those(entries), must_not=[filters.HEAD, NAMELESS])
+    def scan_chunks(self, entries: Sequence[str], *, with_vectors: bool = False) -> Iterator[FoundChunk]:
+        """Yield the chunks of some documents, with text and vector if asked for."""
+        chosen = q.Filter(must=[filters.entries_in(entries)], must_not=[filters.HEAD])
         for record in self._store.scroll(
             self._collection,
             chosen,
-            fields=SOUND_FIELDS if with_vectors else CHUNK_FIELDS,
+            fields=CHUNK_TEXT_FIELDS if with_vectors else CHUNK_FIELDS,
             with_vectors=with_vectors,
             page=VECTOR_PAGE if with_vectors else PAGE,
         ):
-            yield _found_chunk(record)
+            yield FoundChunk(str(record.id), record.payload or {}, _vector_of(record))
 
-    def scan_texts(self, entries: Sequence[str] | None = None) -> Iterator[FoundText]:
-        """Yield the texts of some cleaned documents or of all that have, or should have, one."""
-        never_good = q.FieldCondition(key="source_hash", match=q.MatchValue(value=""))
-        chosen = q.Filter(must=[filters.HEAD, *_those(entries)], must_not=[filters.DELETED, never_good])
-        for record in self._store.scroll(self._collection, chosen, fields=TEXT_FIELDS, page=TEXT_PAGE):
-            payload = record.payload or {}
-            text = payload.get("cleaned_content")
-            yield FoundText(
-                entry=str(payload.get("entry", "")),
-                text=text if isinstance(text, str) else None,
-                content_hash=str(payload.get("content_hash", "")),
-            )
+    def scan_changed(self, revision: int) -> Iterator[str]:
+        """Yield the entry of every point that a read newer than `revision` wrote, once per point."""
+        yield from self._entries_of(q.Filter(must=[filters.revision_above(revision)]))
 
-    def surviving_texts(self, entries: Sequence[str] | None = None) -> Iterator[str]:
-        """Yield the entries of tombstones that still hold text."""
-        chosen = q.Filter(must=[filters.HEAD, filters.DELETED, *_those(entries)], must_not=[TEXTLESS])
+    def scan_texts(self, entries: Sequence[str]) -> Iterator[str]:
+        """Yield the texts of some cleaned documents; a tombstone has none to give."""
+        those = [filters.HEAD, filters.entries_in(entries)]
+        chosen = q.Filter(must=those, must_not=[filters.DELETED, TEXTLESS])
+        fields = ["cleaned_content"]
+        for record in self._store.scroll(self._collection, chosen, fields=fields, page=TEXT_PAGE):
+            if isinstance(text := (record.payload or {}).get("cleaned_content"), str):
+                yield text
+
+    def surviving_texts(self, entries: Sequence[str]) -> Iterator[str]:
+        """Yield those of some documents whose tombstones still hold text."""
+        chosen = q.Filter(
+            must=[filters.HEAD, filters.DELETED, filters.entries_in(entries)], must_not=[TEXTLESS]
+        )
         yield from self._entries_of(chosen)
-
-    def entries_of_other_recipes(self, recipe: str) -> Iterator[str]:
-        """Yield the entry of every point that another recipe made, once per point."""
-        current = q.FieldCondition(key="recipe", match=q.MatchValue(value=recipe))
-        yield from self._entries_of(q.Filter(must_not=[current, NAMELESS]))
-
-    def nameless_points(self) -> Iterator[str]:
-        """Yield the ids of points without an entry."""
-        for record in self._store.scroll(self._collection, q.Filter(must=[NAMELESS]), fields=["entry"]):
-            yield str(record.id)
 
     def count_by_recipe(self) -> dict[str, int]:
         """Count points per recipe, by its short hash; "" stands for points that name none."""
@@ -142,7 +205,8 @@ class Inspection:
     def delete_points(self, point_ids: Collection[str]) -> None:
         """Delete points by id, whatever they say they are."""
         if point_ids:
-            self._store.delete(self._collection, q.Filter(must=[filters.ids_in(point_ids)]))
+            ids: list[PointId] = [int(name) if name.isdigit() else name for name in point_ids]
+            self._store.delete(self._collection, q.Filter(must=[q.HasIdCondition(has_id=list(ids))]))
 
     def delete_entries(self, entries: Collection[str]) -> None:
         """Delete all points of entries that no document can have."""
@@ -151,35 +215,15 @@ class Inspection:
 
     def _entries_of(self, chosen: q.Filter) -> Iterator[str]:
         for record in self._store.scroll(self._collection, chosen, fields=["entry"]):
-            yield str((record.payload or {})["entry"])
+            if isinstance(entry := (record.payload or {}).get("entry"), str):
+                yield entry
 
 
-def _those(entries: Iterable[str] | None) -> list[q.Condition]:
-    return [] if entries is None else [filters.entries_in(list(entries))]
-
-
-def _found_head(record: q.Record) -> FoundHead:
-    point_id = str(record.id)
-    payload = record.payload or {}
+def _head_of(record: q.Record) -> Head | None:
     try:
-        head = Head.model_validate(payload)
+        return Head.model_validate(record.payload or {})
     except ValidationError:
-        return FoundHead(point_id, None)
-    return FoundHead(point_id, head if head_point_id(head.key) == point_id else None)
-
-
-def _found_chunk(record: q.Record) -> FoundChunk:
-    payload = record.payload or {}
-    count = payload.get("chunk_count", 0)
-    return FoundChunk(
-        point_id=str(record.id),
-        entry=str(payload.get("entry", "")),
-        recipe=str(payload.get("recipe", "")),
-        content=str(payload.get("content", "")),
-        chunk_count=count if isinstance(count, int) else 0,
-        vector_hash=str(payload.get("vector_hash", "")),
-        vector=_vector_of(record),
-    )
+        return None
 
 
 def _vector_of(record: q.Record) -> tuple[float, ...] | None:

@@ -5,9 +5,12 @@ from uuid import uuid4
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.base import DataType, Snapshot, text_hash
+from twin_assets.models.change import Change
+from twin_assets.operations import version
 from twin_assets.operations.audit import audit
 from twin_assets.operations.differences import Difference
+from twin_assets.store.inspection import Inspection
 from twin_assets_tests.operations.auditing import Spoiler, change, move_watermark, post
 
 pytestmark = pytest.mark.servers
@@ -67,11 +70,12 @@ def test_every_kind_of_difference_in_a_vector_collection_is_named(twin, document
         Difference.ORPHAN: ["int:2"],
         Difference.MISSING: ["int:20", "int:5"],
         Difference.STALE: ["int:12", "int:3"],
+        Difference.EDITED: ["int:9"],
         Difference.SURVIVING_TOMBSTONE: ["int:1"],
         Difference.HEADLESS: ["int:5", "str:never there"],
         Difference.INCOMPLETE: ["int:6", "int:7"],
         Difference.WRONG_RECIPE: ["int:8"],
-        Difference.UNSOUND_VECTOR: ["int:1", "int:10", "int:8", "int:9", "str:never there"],
+        Difference.UNSOUND_VECTOR: ["int:10"],
         Difference.UNPROCESSABLE: ["int:14"],
     }
 
@@ -84,7 +88,7 @@ def test_altered_text_shows_in_a_cleaned_collection(twin, documents, apply, fill
     spoiler.set(spoiler.head_id(1), cleaned_content="forged")
     spoiler.set(spoiler.head_id(3), cleaned_content="what was erased")
     assert look(twin, spoiler).differences == {
-        Difference.UNSOUND_VECTOR: ["int:1"],
+        Difference.EDITED: ["int:1"],
         Difference.SURVIVING_TOMBSTONE: ["int:3"],
     }
 
@@ -191,3 +195,82 @@ def test_other_data_types_do_not_interfere(twin, documents, fill):
     assert look(twin, Spoiler(twin, VECTOR)).source == 1
     live = twin.live_generation(VECTOR, DataType.ARTICLES)
     assert audit(twin, live).count(Difference.UNPROCESSABLE) == 1
+
+
+def test_what_was_edited_by_hand_is_named_though_every_hash_and_revision_is_right(twin, fill):
+    fill(*range(1, 8))
+    vector, cleaned = Spoiler(twin, VECTOR), Spoiler(twin, CLEANED)
+    vector.set(str(vector.chunk(1).id), author_id="somebody else")
+    vector.set(str(vector.chunk(2).id), start=1)
+    vector.set(vector.head_id(3), content_hash="forged")
+    cleaned.set(cleaned.head_id(4), platform="forged")
+    cleaned.set(cleaned.head_id(5), cleaned_content="forged", content_hash=text_hash("forged"))
+    assert look(twin, vector).differences == {Difference.EDITED: ["int:1", "int:2", "int:3"]}
+    assert look(twin, cleaned).differences == {Difference.EDITED: ["int:4", "int:5"]}
+    # What needs no text is seen without reading one.
+    assert audit(twin, vector.generation).differences == {Difference.EDITED: ["int:1", "int:3"]}
+    assert audit(twin, cleaned.generation).differences == {Difference.EDITED: ["int:4"]}
+
+
+@pytest.mark.parametrize("snapshot", list(Snapshot))
+def test_a_revision_that_no_clock_has_reached_is_an_edit(twin, documents, apply, fill, snapshot):
+    fill(1, 2, 3)
+    documents.posts.delete_one({"_id": 3})
+    apply([change(3)])
+    spoiler = Spoiler(twin, snapshot)
+    for number in (1, 3):
+        spoiler.set(spoiler.head_id(number), revision=1 << 52)
+    assert audit(twin, spoiler.generation).differences == {Difference.EDITED: ["int:1", "int:3"]}
+
+
+def test_chunks_whose_revision_was_taken_or_forged_are_found(twin, fill):
+    fill(1, 2)
+    spoiler = Spoiler(twin, VECTOR)
+    without = str(spoiler.chunk(1).id)
+    twin.store.client.delete_payload(spoiler.generation.collection, ["revision"], points=[without])
+    spoiler.set(str(spoiler.chunk(2).id), revision=1)
+    assert audit(twin, spoiler.generation).differences == {
+        Difference.EDITED: ["int:1", "int:2"],
+        Difference.HEADLESS: [f"point:{without}"],
+    }
+
+
+def test_a_head_that_nobody_can_read_is_missing_or_foreign(twin, documents, apply, fill):
+    fill(1, 2)
+    documents.posts.delete_one({"_id": 2})
+    spoiler = Spoiler(twin, VECTOR)
+    for number in (1, 2):
+        spoiler.set(spoiler.head_id(number), chunk_count="many")
+    assert audit(twin, spoiler.generation).differences == {
+        Difference.MISSING: ["int:1"],
+        Difference.HEADLESS: ["int:1", "int:2"],
+        Difference.ORPHAN: [f"point:{spoiler.head_id(2)}"],
+    }
+
+
+def test_the_place_of_code_in_its_file_is_compared(twin, documents, apply):
+    files = {"a.py": "x = 1\n" * 40, "b.md": "# B\n\ntext"}
+    origin = {"name": "r", "link": "l", "owner_id": "o"}
+    documents.repositories.insert_one({"_id": 1, **origin, "content": files})
+    apply([Change(type=DataType.REPOSITORIES, entry="int:1", revision=1)])
+    move_watermark(twin)
+    live = twin.live_generation(VECTOR, DataType.REPOSITORIES)
+    assert audit(twin, live, with_vectors=True).differences == {}
+    chunk = next(found for found in twin.store.scroll(live.collection) if "start_line" in found.payload)
+    twin.store.client.set_payload(live.collection, {"start_line": 99}, points=[chunk.id])
+    assert audit(twin, live, with_vectors=True).differences == {Difference.EDITED: ["int:1"]}
+
+
+def test_a_page_of_texts_is_bounded_by_their_length(twin, fill, monkeypatch):
+    monkeypatch.setattr(version, "CHARACTERS_AT_ONCE", 600)
+    fill(*range(1, 9))
+    spoiler, find, held = Spoiler(twin, CLEANED), Inspection.find_heads, []
+
+    def counted(self, keys, **options):
+        held.append(len(keys))
+        return find(self, keys, **options)
+
+    monkeypatch.setattr(Inspection, "find_heads", counted)
+    spoiler.set(spoiler.head_id(8), cleaned_content="forged")
+    assert look(twin, spoiler).differences == {Difference.EDITED: ["int:8"]}
+    assert held[:4] == [3, 3, 2, 1]

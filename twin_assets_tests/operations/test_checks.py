@@ -71,7 +71,7 @@ def test_an_edited_document_that_did_not_arrive_fails_matches_source(filled, doc
     }
     metadata = results(filled)["qdrant/vector_posts", "matches_source"].metadata
     assert (metadata["stale"], metadata["stale_ids"], metadata["missing"]) == (1, ["int:1"], 0)
-    assert "twin check --repair" in metadata["note"]
+    assert "twin repair" in metadata["note"]
 
 
 def test_a_lost_chunk_fails_is_complete_alone(filled):
@@ -80,12 +80,18 @@ def test_a_lost_chunk_fails_is_complete_alone(filled):
     assert failed(filled) == {("qdrant/vector_posts", "is_complete")}
 
 
-def test_an_altered_text_fails_both_checks_that_read_it(filled):
-    spoiler = Spoiler(filled, Snapshot.CLEANED)
-    spoiler.set(spoiler.head_id(1), cleaned_content="altered")
-    asset = "qdrant/cleaned_posts"
-    assert failed(filled) == {(asset, "is_complete"), (asset, "vectors_are_sound")}
-    assert failed(filled, names=["is_complete"]) == {(asset, "is_complete")}
+@pytest.mark.parametrize("snapshot", list(Snapshot))
+def test_an_altered_text_fails_matches_source(filled, snapshot):
+    spoiler = Spoiler(filled, snapshot)
+    if snapshot is Snapshot.CLEANED:
+        spoiler.set(spoiler.head_id(1), cleaned_content="altered")
+    else:
+        spoiler.set(str(spoiler.chunk(1).id), content="altered")
+    asset = f"qdrant/{snapshot.value}_posts"
+    assert failed(filled) == {(asset, "matches_source")}
+    assert failed(filled, names=["matches_source"]) == {(asset, "matches_source")}
+    metadata = results(filled)[asset, "matches_source"].metadata
+    assert (metadata["edited"], metadata["edited_ids"]) == (1, ["int:1"])
 
 
 def test_an_altered_vector_fails_vectors_are_sound(filled):
@@ -117,6 +123,7 @@ def test_points_of_another_recipe_are_counted(filled):
     assert not result.passed
     assert "000000000000: 1" in result.metadata["recipes"]
     assert result.metadata["points"] == result.metadata["current"] + 1
+    assert (result.metadata["wrong_recipe"], result.metadata["wrong_recipe_ids"]) == (1, ["int:1"])
 
 
 def test_a_dead_capture_fails_is_caught_up(twin):

@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
 
-from twin_assets.models.base import DataType, text_hash
-from twin_assets.models.embedded import vector_hash
+from twin_assets.models.base import DataType
 from twin_assets.models.head import Head
-from twin_assets.operations.differences import Difference, Finding, Seen, is_sound_chunk, is_sound_text, judge
-from twin_assets.store.inspection import FoundChunk, FoundText
-from twin_assets_tests.store.builders import RECIPE, embed, generation, wanted
+from twin_assets.operations.differences import Difference, Finding, Seen, judge
+from twin_assets_tests.store.builders import RECIPE, generation
 
 GENERATION = generation()
 HEAD = Head(
@@ -54,7 +51,10 @@ QUARANTINED = changed(quarantined=True, quarantine_hash="v2")
         (kinds(None), {"missing", "headless"}),
         (kinds(changed(recipe="old")), {"wrong_recipe"}),
         (kinds(recipes=frozenset({"old", RECIPE.short})), {"wrong_recipe"}),
+        (kinds(is_whole=False), {"incomplete"}),
         (kinds(has_unsound=True), {"unsound_vector"}),
+        (kinds(is_edited=True), {"edited"}),
+        (kinds(TOMBSTONE, version=None, chunks=0, is_edited=True), {"edited"}),
         (kinds(TOMBSTONE, version=None), {"surviving_tombstone"}),
         (kinds(TOMBSTONE, version=None, chunks=0, has_surviving_text=True), {"surviving_tombstone"}),
         (kinds(version="v2", is_rejected=True), {"unprocessable"}),
@@ -74,51 +74,3 @@ def test_a_state_is_the_document_and_its_head():
     assert before.is_same_state(replace(before, kinds=frozenset()))
     assert not before.is_same_state(replace(before, version="v3"))
     assert not before.is_same_state(replace(before, head_revision=8))
-
-
-def found_chunk(text: str = "a b a", nth: int = 2, **fields) -> FoundChunk:
-    embedded = embed(wanted(text).chunks)[nth]
-    chunk = FoundChunk(
-        point_id=embedded.chunk.point_id,
-        entry=embedded.chunk.entry,
-        recipe=RECIPE.short,
-        content=embedded.chunk.content,
-        chunk_count=embedded.chunk.chunk_count,
-        vector_hash=embedded.vector_hash,
-        vector=embedded.vector,
-    )
-    return replace(chunk, **fields)
-
-
-def hashed(*vector: float) -> dict[str, object]:
-    return {"vector": vector, "vector_hash": vector_hash(list(vector))}
-
-
-@pytest.mark.parametrize("nth", [0, 1, 2])
-def test_what_was_written_is_sound(nth):
-    assert is_sound_chunk(found_chunk(nth=nth), DataType.POSTS, RECIPE)
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"vector": None},
-        {"vector_hash": "forged"},
-        {"content": "forged"},
-        {"entry": "int:2"},
-        {"chunk_count": 1},
-        hashed(1.0),
-        hashed(2.0, *[0.0] * 7),
-        hashed(math.nan, *[0.0] * 7),
-        hashed(math.inf, *[0.0] * 7),
-        {"vector": tuple(-number for number in found_chunk().vector or ())},
-    ],
-)
-def test_an_altered_chunk_is_unsound(fields):
-    assert not is_sound_chunk(found_chunk(**fields), DataType.POSTS, RECIPE)
-
-
-def test_a_text_is_sound_when_its_head_names_it():
-    assert is_sound_text(FoundText("int:1", "text", text_hash("text")))
-    assert not is_sound_text(FoundText("int:1", "texts", text_hash("text")))
-    assert not is_sound_text(FoundText("int:1", None, text_hash("text")))
