@@ -32,11 +32,21 @@ def snapshots_of(which: Which) -> list[Snapshot]:
 
 def rebuild(
     data_type: Annotated[DataType, typer.Argument(metavar="TYPE", help="posts, articles or repositories")],
+    *,
     snapshot: Annotated[Which, typer.Option(help="which snapshot")] = Which.BOTH,
     fresh: Annotated[bool, typer.Option("--fresh", help="do not take up a rebuild that was cut off")] = False,
     no_reuse: Annotated[bool, typer.Option("--no-reuse", help="embed all, whatever has a vector")] = False,
+    where: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD=VALUE", help="only documents that say so")
+    ] = None,
+    ids: Annotated[list[str] | None, typer.Option("--id", help="only the documents with these ids")] = None,
 ) -> None:
-    """Build a new generation from MongoDB, prove it, and switch readers to it."""
+    """Build a new generation from MongoDB, prove it, and switch readers to it; or renew some documents."""
+    if where or ids:
+        if snapshot is not Which.BOTH or fresh or no_reuse:
+            raise typer.BadParameter("some documents are processed anew in all snapshots, and embedded anew")
+        _rebuild_some(data_type, where or [], ids or [])
+        return
     from twin_assets.operations.rebuild import rebuild as run_rebuild
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
@@ -48,6 +58,22 @@ def rebuild(
                     twin, each, data_type, fresh=fresh, reuse_vectors=not no_reuse, progress=tell
                 )
             say_rebuilt(report)
+
+
+def _rebuild_some(data_type: DataType, where: list[str], ids: list[str]) -> None:
+    from twin_assets.operations.partial import rebuild_some
+    from twin_assets.operations.twin import open_twin
+    from twin_assets.settings import load_settings
+
+    wanted: dict[str, list[str]] = {"_id": ids} if ids else {}
+    for condition in where:
+        field, sign, value = condition.partition("=")
+        if not sign:
+            raise typer.BadParameter(f"{condition!r} is not of the form FIELD=VALUE", param_hint="--where")
+        wanted.setdefault(field.strip(), []).append(value.strip())
+    with open_twin(load_settings()) as twin:
+        published = rebuild_some(twin, data_type, wanted)
+    say(f"{published} documents are on their way through the queue; `twin status` shows when it is empty")
 
 
 @contextmanager

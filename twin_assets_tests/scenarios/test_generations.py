@@ -6,10 +6,11 @@ import json
 
 import pytest
 from qdrant_client.models import PointVectors
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from twin_assets.cli.app import app
-from twin_assets.errors import ConfigurationError, GenerationRejected
+from twin_assets.cli.exit_codes import ExitCode
+from twin_assets.errors import ConfigurationError, GenerationRejected, TwinError
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.operations import rebuild as rebuild_module
@@ -22,6 +23,7 @@ from twin_assets.operations.generations import (
     switch,
 )
 from twin_assets.operations.rebuild import rebuild
+from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets_tests.scenarios.documents import post, words
 from twin_assets_tests.scenarios.processes import environment_of
 
@@ -181,11 +183,44 @@ def test_the_commands_say_what_they_did_and_what_there_is(twin, settings):
     assert ", 0 vectors reused, " in say(settings, "rebuild", "posts", "--snapshot", "vector", "--no-reuse")
 
 
+@pytest.mark.usefixtures("in_sync")
+def test_some_documents_are_processed_anew_and_their_neighbours_are_not(
+    twin, settings, documents, in_step, monkeypatch
+):
+    documents.posts.insert_one(post(7, "by somebody else") | {"author_id": "someone"})
+    in_step()
+    embedded: set[str] = set()
+    original = HashEncoder.encode
+
+    def encode(self, texts):
+        embedded.update(texts)
+        return original(self, texts)
+
+    monkeypatch.setattr(HashEncoder, "encode", encode)
+    said = say(settings, "rebuild", "posts", "--where", "author_id=someone")
+    assert said.startswith("1 documents are on their way")
+    in_step()
+    assert embedded == {"by somebody else"}
+    say(settings, "rebuild", "posts", "--id", "0", "--id", "str:0", "--id", "7")
+    in_step()
+    assert {text.partition("x")[0] for text in embedded} == {"by somebody else", "p0"}
+    for wrong in ("--where=color=red", "--where=author_id", "--id=404"):
+        assert run(settings, "rebuild", "posts", wrong).exit_code == ExitCode.WRONG_USAGE
+
+
 def say(settings, *command: str) -> str:
     """Run a `twin` command that goes well; return what it prints."""
-    done = CliRunner().invoke(app, list(command), env=environment_of(settings))
+    done = run(settings, *command)
     assert done.exit_code == 0, (done.output, done.exception)
     return done.stdout
+
+
+def run(settings, *command: str) -> Result:
+    """Run a `twin` command; a TwinError ends it with its exit code, as `main` has it."""
+    done = CliRunner().invoke(app, list(command), env=environment_of(settings))
+    if isinstance(done.exception, TwinError):
+        done.exit_code = done.exception.exit_code
+    return done
 
 
 def _refuse(*_: object) -> None:
