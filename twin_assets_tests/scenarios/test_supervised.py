@@ -5,17 +5,16 @@ All tests share one stack, and each has documents of its own.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
-from dagster import AssetKey, DagsterEventType, DagsterInstance, EventLogEntry
+from dagster import AssetKey, DagsterEventType
 from qdrant_client.models import PointVectors
 
+from twin_assets.broker.topology import queue_names
 from twin_assets.cli.long_runs import ACTIVE, dagster_api, run_job
 from twin_assets.defs.names import CHANGES_KEY, collection_key
 from twin_assets.errors import GenerationMissing
@@ -25,7 +24,10 @@ from twin_assets.settings import URL_SCHEMES, Settings, load_settings
 from twin_assets.stack.dagster_api import DagsterApi
 from twin_assets.stack.ports import free_port
 from twin_assets.stack.stack import LocalStack
+from twin_assets_tests.scenarios.consumers import BrokerView
 from twin_assets_tests.scenarios.documents import post
+from twin_assets_tests.scenarios.processes import is_gone
+from twin_assets_tests.scenarios.runs import dagster_instance, events_of, mark_failed, worker_of
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -58,7 +60,7 @@ def settings(
         stack = LocalStack(load_settings(state_dir=state, **ports))
         try:
             stack.dev()
-            yield load_settings(state_dir=state)
+            yield load_settings(state_dir=state, **ports)
         finally:
             stack.down()
 
@@ -109,6 +111,31 @@ def test_a_dead_stream_is_replaced_and_the_verdict_tells_a_sound_twin_from_a_spo
     assert reason.endswith("checks failed: qdrant/vector_posts vectors_are_sound"), reason
 
 
+def test_a_run_that_is_marked_failed_while_its_process_lives_stands_back_by_itself(
+    settings, documents, await_texts
+):
+    api, broker = dagster_api(settings), BrokerView(settings.state_dir, settings.local_epmd_port)
+    documents.posts.insert_one(post(31, "before"))
+    await_texts("int:31", ["before"])
+    zombie = active_run(api, "stream_features")
+    process = worker_of(zombie, settings)
+
+    def successor_consumes_alone() -> bool:
+        (newest, *_) = api.latest_runs("stream_features")
+        successor = worker_of(newest["runId"], settings)
+        if successor in (None, process):
+            return False
+        queues = queue_names(settings.rabbitmq_queues)
+        return broker.active() == {name: [successor.pid] for name in queues}
+
+    mark_failed(zombie, settings)
+    documents.posts.replace_one({"_id": 31}, post(31, "while two may be at work"))
+    wait_until(lambda: is_gone(process), what="the zombie ends by itself", limit_s=RUN_S)
+    await_texts("int:31", ["while two may be at work"])
+    wait_until(successor_consumes_alone, what="the successor consumes alone", limit_s=RUN_S)
+    assert api.run_status(zombie) == "FAILURE"
+
+
 def test_lag_throughput_and_dead_letters_show_in_dagster(twin, settings, documents, await_texts):
     documents.posts.insert_many([post(11, "a good one"), {"_id": 12, "platform": "p", "content": {}}])
     await_texts("int:11", ["a good one"])
@@ -145,7 +172,7 @@ def test_no_text_is_left_in_events_and_logs_after_a_delete(settings, documents, 
 
 def observed(key: AssetKey, settings: Settings) -> dict[str, Any]:
     """Return the figures of an asset's newest observation, as the UI shows them; none before the first."""
-    with DagsterInstance.from_config(str(settings.state_dir / "dagster")) as instance:
+    with dagster_instance(settings) as instance:
         newest = instance.fetch_observations(key, limit=1).records
     return {
         name: value.value for record in newest for name, value in record.asset_observation.metadata.items()
@@ -158,22 +185,10 @@ def active_run(api: DagsterApi, job: str) -> str:
     return str(runs[0])
 
 
-def worker_of(run_id: str, settings: Settings) -> psutil.Process:
-    """Return the process that a run works in: it names itself in the run's events."""
-    events = events_of(run_id, DagsterEventType.ENGINE_EVENT, settings)
-    pids = [found[1] for event in events if (found := re.search(r"\(pid: (\d+)\)", event.message))]
-    return psutil.Process(int(pids[0]))
-
-
 def failure_of(run_id: str, settings: Settings) -> str:
     """Return what a run's only step said when it failed."""
     (event,) = events_of(run_id, DagsterEventType.STEP_FAILURE, settings)
     return str(event.get_dagster_event().step_failure_data.user_failure_data.description)
-
-
-def events_of(run_id: str, kind: DagsterEventType, settings: Settings) -> list[EventLogEntry]:
-    with DagsterInstance.from_config(str(settings.state_dir / "dagster")) as instance:
-        return list(instance.all_logs(run_id, of_type=kind))
 
 
 def spoil_vectors(twin: Twin, alias: str) -> None:
