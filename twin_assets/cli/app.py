@@ -15,6 +15,7 @@ from twin_assets.cli import (
     generations,
     ingest,
     rebuild,
+    repair,
     search,
     stack,
     status,
@@ -38,6 +39,7 @@ app.command(rich_help_panel=STACK)(demo.demo)
 app.add_typer(ingest.app, name="ingest", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(status.status)
 app.command(rich_help_panel=DATA)(check.check)
+app.command(rich_help_panel=DATA)(repair.repair)
 app.command(rich_help_panel=DATA)(rebuild.rebuild)
 app.command(rich_help_panel=DATA)(generations.rollback)
 app.add_typer(generations.app, name="generations", rich_help_panel=DATA)

@@ -1,12 +1,12 @@
-"""Commands that compare every collection with MongoDB, and mend what differs."""
+"""`twin check`: compare every collection with MongoDB, for people and for CI."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from twin_assets.cli.console import Json, errors, progress_bar, say, say_json, say_table
+from twin_assets.cli.console import Json, progress_bar, say, say_json, say_table
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.models.base import DataType, Snapshot
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 def check(
     as_json: Json = False,
-    repair: Annotated[bool, typer.Option("--repair", help="have what differs processed again")] = False,
 ) -> None:
     """Compare every collection with MongoDB; exit code 1 when a check fails."""
     from twin_assets.operations.twin import open_twin
@@ -29,19 +28,8 @@ def check(
             say_json([vars_of(result) for result in results])
         else:
             say_checks(results)
-        if repair:
-            errors.print(f"repair: {_repair(twin)} documents are on their way; check again in a moment")
     if not all(result.passed for result in results):
         raise typer.Exit(ExitCode.CHECK_FAILED)
-
-
-def _repair(twin: Twin) -> int:
-    from twin_assets.models.generation import GenerationStatus
-    from twin_assets.operations.audit import audit
-    from twin_assets.operations.repair import repair
-
-    live = [found for found in twin.meta.generations() if found.status is GenerationStatus.LIVE]
-    return repair(twin, *(audit(twin, generation, with_vectors=True) for generation in live))
 
 
 def evaluate(twin: Twin) -> list[CheckResult]:

@@ -90,9 +90,9 @@ class ChunkTally:
             return True
         is_counted = self.count == self._head.chunk_count < INDEXES_AT_MOST
         is_contiguous = is_counted and self._indexes == (1 << self.count) - 1
-        return is_contiguous and (
-            self._cleaned is None or _covers(self._spans, self._cleaned.cleaned_content)
-        )
+        if not is_contiguous or self._cleaned is None or self.is_edited:
+            return is_contiguous
+        return _covers(self._spans, self._cleaned.cleaned_content)
 
     def add(self, chunk: FoundChunk) -> None:
         """Take in one chunk."""
