@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     observation_interval_s: float = Field(default=300.0, gt=0)
     standby_hours: float = Field(default=24.0, ge=0)
     tombstone_hours: float = Field(default=24.0, ge=0)
+    audit_cycle_hours: float = Field(default=24.0, gt=0)
+    auto_repair: bool = False
+    auto_repair_limit: int = Field(default=100, ge=0)
 
     @field_validator(*URL_SCHEMES)
     @classmethod

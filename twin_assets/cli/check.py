@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,17 +19,24 @@ if TYPE_CHECKING:
 
 def check(
     as_json: Json = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", metavar="FILE", help="write JUnit XML for CI as well")
+    ] = None,
 ) -> None:
     """Compare every collection with MongoDB; exit code 1 when a check fails."""
+    from twin_assets.cli.junit import write_junit
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
+    started = time.monotonic()
     with open_twin(load_settings()) as twin:
         results = evaluate(twin)
-        if as_json:
-            say_json([vars_of(result) for result in results])
-        else:
-            say_checks(results)
+    if junit is not None:
+        write_junit(junit, results, seconds=time.monotonic() - started)
+    if as_json:
+        say_json([vars_of(result) for result in results])
+    else:
+        say_checks(results)
     if not all(result.passed for result in results):
         raise typer.Exit(ExitCode.CHECK_FAILED)
 

@@ -14,13 +14,14 @@ from dagster import (
 )
 
 from twin_assets.defs.beating import beating
+from twin_assets.defs.findings import metadata_of_check
 from twin_assets.defs.names import collection_key
 from twin_assets.defs.resources import TwinResource
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
 
 CHECKS = {
-    "matches_source": "Every MongoDB document is here as it is now, and nothing else is.",
+    "matches_source": "Every MongoDB document is here as it is now, unaltered, and nothing else is.",
     "is_complete": "Every document has all its chunks, and every chunk its document.",
     "has_current_recipe": "Every point was made by the recipe that is set now; if not, rebuild.",
     "is_caught_up": "The latest changes have arrived; if not, capture or stream is behind or down.",
@@ -47,7 +48,7 @@ def build_checks(snapshot: Snapshot, data_type: DataType) -> AssetChecksDefiniti
                 passed=result.passed,
                 asset_key=key,
                 check_name=result.check,
-                metadata=dict(result.metadata),
+                metadata=metadata_of_check(result),
             )
 
     return evaluate

@@ -14,6 +14,7 @@ from dagster import (
     sensor,
 )
 
+from twin_assets.defs.auto_repair import repair_differences
 from twin_assets.defs.jobs import CAPTURE_OP, STREAM_OP, capture_changes, stream_features
 from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, stream_share
 from twin_assets.defs.resources import TwinResource
@@ -131,4 +132,4 @@ def _settings_with_servers(twin: TwinResource) -> Settings:
     return settings
 
 
-all_sensors = [keep_capturing, keep_streaming, give_up_dead_runs]
+all_sensors = [keep_capturing, keep_streaming, give_up_dead_runs, repair_differences]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from dagster import AssetCheckEvaluation, AssetKey, Failure, OpExecutionContext
 
 from twin_assets.defs.checks import all_check_keys
+from twin_assets.defs.findings import metadata_of_check
 
 if TYPE_CHECKING:
     from twin_assets.operations.checks import CheckResult
@@ -36,5 +37,5 @@ def _evaluation(result: "CheckResult") -> AssetCheckEvaluation:
         asset_key=AssetKey.from_user_string(result.asset),
         check_name=result.check,
         passed=result.passed,
-        metadata=dict(result.metadata),
+        metadata=metadata_of_check(result),
     )

@@ -29,6 +29,7 @@ class Difference(StrEnum):
     UNPROCESSABLE = "unprocessable"
 
 
+ON_THEIR_WAY = "the watermark did not pass in time, so these may still be on their way; see is_caught_up"
 ALLOWED = frozenset({Difference.UNPROCESSABLE})
 
 

@@ -11,7 +11,7 @@ from twin_assets.errors import ModelUnavailable
 from twin_assets.models.base import DataType
 from twin_assets.models.generation import Generation
 from twin_assets.operations.audit import SHOWN, AuditReport, audit
-from twin_assets.operations.differences import Difference
+from twin_assets.operations.differences import ON_THEIR_WAY, Difference
 from twin_assets.operations.twin import Twin
 from twin_assets.operations.watermark import watermark_lag_s
 from twin_assets.processing.recipes import recipe_of
@@ -22,7 +22,6 @@ LETTERS_AT_MOST = 100_000
 SOURCE_KINDS = (Difference.MISSING, Difference.ORPHAN, Difference.STALE, Difference.EDITED)
 WHOLENESS_KINDS = (Difference.INCOMPLETE, Difference.HEADLESS, Difference.SURVIVING_TOMBSTONE)
 REPAIR = "`twin repair` has the stream process these documents again"
-ON_THEIR_WAY = "the watermark did not pass in time, so these may still be on their way; see is_caught_up"
 
 
 @dataclass(frozen=True)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import uuid4
+from xml.etree import ElementTree as ET
 
 import pytest
+from dagster import ExecuteInProcessResult
+from typer.testing import CliRunner
 
+from twin_assets.cli.app import app
+from twin_assets.defs.repairing import repair_features
+from twin_assets.defs.resources import TwinResource
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.operations.audit import AuditReport, audit
 from twin_assets.operations.differences import Difference
@@ -18,6 +25,7 @@ from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import article, post, words
 from twin_assets_tests.scenarios.people import await_more, writing
+from twin_assets_tests.scenarios.processes import environment_of
 from twin_assets_tests.scenarios.tampering import FUTURE, Hands
 from twin_assets_tests.waiting import wait_until
 
@@ -194,3 +202,73 @@ def test_a_difference_amid_steady_writes_is_found(twin, documents, vector, clean
         await_more(written, 5)
         assert look(twin, vector).differences == {Difference.EDITED: entries(POSTS - 1)}
         assert look(twin, cleaned).differences == {Difference.EDITED: entries(POSTS - 2)}
+
+
+@pytest.fixture
+def command(settings, monkeypatch, filled):
+    """Run a command of `twin` on the same servers; return its exit code and what it printed."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        for name, value in environment_of(settings).items():
+            monkeypatch.setenv(name, value)
+        result = CliRunner().invoke(app, list(arguments))
+        return result.exit_code, result.stdout
+
+    return run
+
+
+def test_the_command_says_what_it_would_do_does_it_and_says_what_it_did(twin, vector, command, tmp_path):
+    vector.set(vector.head(1), revision=FUTURE)
+    vector.copy(vector.chunks(2)[0].id, to=7, entry=None)
+    code, said = command("check", "--junit", str(tmp_path / "checks.xml"))
+    assert code == 1
+    assert "FAILED qdrant/vector_posts matches_source" in said
+    suite = ET.parse(tmp_path / "checks.xml").getroot()[0]
+    assert (suite.get("tests"), suite.get("failures")) == ("36", "2")
+    code, said = command("repair", "posts", "--dry-run", "--json")
+    planned = json.loads(said)
+    assert (code, planned["dry_run"], planned["remaining"]) == (0, True, None)
+    assert planned["found"]["vector_posts"] == {"edited": ["int:1"], "headless": ["point:7"]}
+    assert command("repair", "articles")[1].startswith("0 documents were processed anew (nothing differs)")
+    code, said = command("repair", "posts", "--json")
+    done = json.loads(said)
+    assert (code, done["processed"], done["foreign_points"]) == (0, {"posts": ["int:1"]}, 1)
+    assert (done["unconfirmed"], done["remaining"]) == ([], {})
+    assert command("check")[0] == 0
+    assert_clean(twin)
+
+
+def executed(settings, monkeypatch, **config) -> ExecuteInProcessResult:
+    for name, value in environment_of(settings).items():
+        monkeypatch.setenv(name, value)
+    return repair_features.execute_in_process(
+        run_config={"ops": {"repair": {"config": config}}},
+        resources={"twin": TwinResource()},
+        raise_on_error=False,
+    )
+
+
+def test_the_job_mends_up_to_its_limit_and_reports_counts_and_ids(twin, vector, settings, monkeypatch):
+    for number in range(3):
+        vector.delete([vector.chunks(number)[0].id])
+    refused = executed(settings, monkeypatch, limit=2)
+    assert not refused.success
+    assert (
+        "3 documents differ, more than the limit of 2"
+        in refused.failure_data_for_node("repair").user_failure_data.description
+    )
+    assert not audit(twin, vector.generation).clean
+    result = executed(settings, monkeypatch, limit=3, types=["posts"])
+    assert result.success
+    [output] = [event for event in result.all_events if event.is_successful_output]
+    metadata = output.event_specific_data.metadata
+    assert metadata["documents"].value == 3
+    assert metadata["posts_ids"].value == entries(0, 1, 2)
+    [row] = metadata["found"].records
+    assert row.data == {
+        "collection": "vector_posts",
+        "difference": "incomplete",
+        "count": 3,
+        "first": "int:0, int:1, int:2",
+    }
+    assert_clean(twin)
