@@ -15,7 +15,8 @@ from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.batch import Batch, GenerationShare
 from twin_assets.operations.context import StepContext
 from twin_assets.store.plan import Action, DocumentPlan
-from twin_assets.store.vectors import PAGE, stored_vectors
+from twin_assets.store.point_store import VECTOR_PAGE
+from twin_assets.store.points import StoredVector
 
 Placed = tuple[GenerationShare, DocumentPlan, ChunkModel]
 
@@ -33,8 +34,8 @@ def reusable(context: StepContext, batch: Batch) -> Iterator[tuple[list[Placed],
             held = _may_hold(batch, donor)
             left = wanted if held is None else [found for found in wanted if found[2].point_id in held]
             taken: set[str] = set()
-            for start in range(0, len(left), PAGE):
-                placed, embedded = _take(context, donor, left[start : start + PAGE])
+            for start in range(0, len(left), VECTOR_PAGE):
+                placed, embedded = _take(context, donor, left[start : start + VECTOR_PAGE])
                 taken.update(chunk.point_id for _, _, chunk in placed)
                 if placed:
                     yield placed, embedded
@@ -69,9 +70,9 @@ def _take(
 ) -> tuple[list[Placed], list[EmbeddedChunkModel]]:
     ids = [chunk.point_id for _, _, chunk in wanted]
 
-    def read():  # type: ignore[no-untyped-def] # what stored_vectors returns
+    def read() -> dict[str, StoredVector]:
         try:
-            return stored_vectors(context.twin.store, donor.collection, ids)
+            return context.twin.store.vectors(donor.collection, ids)
         except GenerationMissing:  # dropped a moment ago, or not created yet
             return {}
 

@@ -20,14 +20,18 @@ from twin_assets.store.client import connect, translated
 from twin_assets.store.points import (
     CHUNK_FIELDS,
     HEAD_FIELDS,
+    VECTOR_FIELDS,
     StoredChunk,
+    StoredVector,
     pages_of,
     stored_chunk,
     stored_head,
+    stored_vector,
 )
 
 PAGE = 1000
 WRITE_PAGE = 256
+VECTOR_PAGE = 256
 
 
 class PointStore:
@@ -96,6 +100,18 @@ class PointStore:
             with translated(self.url, collection):
                 records = self.client.retrieve(collection, page, with_payload=["revision"])
             found |= {str(record.id): int((record.payload or {})["revision"]) for record in records}
+        return found
+
+    def vectors(self, collection: str, point_ids: Sequence[str]) -> dict[str, StoredVector]:
+        """Return text and vector of the chunks that exist, by id, without those that were altered."""
+        found: dict[str, StoredVector] = {}
+        for start in range(0, len(point_ids), VECTOR_PAGE):
+            page = list(point_ids[start : start + VECTOR_PAGE])
+            with translated(self.url, collection):
+                records = self.client.retrieve(
+                    collection, page, with_payload=list(VECTOR_FIELDS), with_vectors=True
+                )
+            found |= {str(each.id): vector for each in records if (vector := stored_vector(each))}
         return found
 
     def payloads(self, collection: str, point_ids: Sequence[str]) -> list[dict[str, Any]]:

@@ -12,12 +12,13 @@ from qdrant_client import models as q
 from twin_assets.models.base import document_key, plain_id
 from twin_assets.models.chunk import ChunkModel, head_point_id
 from twin_assets.models.cleaned import CleanedModel
-from twin_assets.models.embedded import EmbeddedChunkModel
+from twin_assets.models.embedded import EmbeddedChunkModel, vector_hash
 from twin_assets.models.generation import Generation
 from twin_assets.models.head import Head
 
 HEAD_FIELDS = list(Head.model_fields)
 PLACE_FIELDS = ("chunk_index", "start", "end", "path", "language", "start_line")
+VECTOR_FIELDS = ("content", "vector_hash")
 CHUNK_FIELDS = ("entry", "revision", "source_hash", "head", *PLACE_FIELDS)
 # Qdrant takes 32 MB in one request, and a character may need six bytes of JSON.
 PAGE_CHARACTERS = 4_000_000
@@ -35,6 +36,14 @@ class StoredChunk:
     place: tuple[Any, ...]
 
 
+@dataclass(frozen=True)
+class StoredVector:
+    """A chunk's text and the vector that was written with it."""
+
+    content: str
+    vector: tuple[float, ...]
+
+
 def place_of(payload: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return where a chunk stands in its document."""
     return tuple(payload.get(field) for field in PLACE_FIELDS)
@@ -50,6 +59,17 @@ def stored_chunk(record: q.Record) -> StoredChunk:
         source_hash=payload.get("source_hash", ""),
         place=place_of(payload),
     )
+
+
+def stored_vector(record: q.Record) -> StoredVector | None:
+    """Read text and vector of a chunk back; None where the vector is not the one that was written."""
+    payload, vector = record.payload or {}, record.vector
+    if not isinstance(vector, list) or "content" not in payload:
+        return None
+    numbers = tuple(number for number in vector if isinstance(number, float))
+    if vector_hash(numbers) != payload.get("vector_hash"):
+        return None
+    return StoredVector(payload["content"], numbers)
 
 
 def stored_head(record: q.Record) -> Head | None:

@@ -16,7 +16,7 @@ from twin_assets.broker.consumer import ChangeConsumer, Delivery
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, Marker
 
-PATIENCE_S = 20.0
+PATIENCE_S = 60.0
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
 

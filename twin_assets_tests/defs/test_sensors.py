@@ -80,8 +80,14 @@ def now_of(instance: DagsterInstance) -> float:
     return max((record.update_timestamp.timestamp() for record in records), default=0.0)
 
 
-def tick(instance: DagsterInstance, *, later_s: float = 0.0, upkeep: Upkeep = CAPTURE) -> SensorResult:
-    now_s = now_of(instance) + later_s
+def tick(
+    instance: DagsterInstance,
+    *,
+    later_s: float = 0.0,
+    since_s: float | None = None,
+    upkeep: Upkeep = CAPTURE,
+) -> SensorResult:
+    now_s = (now_of(instance) if since_s is None else since_s) + later_s
     return keep_alive(instance, "capture_changes", upkeep, capture_request, clock=lambda: now_s)
 
 
@@ -93,9 +99,10 @@ def test_the_first_tick_asks_for_a_run_of_the_share(instance):
 
 def test_a_killed_worker_is_given_up_and_replaced_in_one_tick(instance):
     killed = a_run(instance, DagsterRunStatus.STARTED)
-    instance.add_run_tags(killed.run_id, {HEARTBEAT_TAG: str(now_of(instance))})
-    assert tick(instance, later_s=29).run_requests == []
-    assert len(tick(instance, later_s=31).run_requests) == 1
+    beat_s = now_of(instance)
+    instance.add_run_tags(killed.run_id, {HEARTBEAT_TAG: str(beat_s)})
+    assert tick(instance, since_s=beat_s, later_s=29).run_requests == []
+    assert len(tick(instance, since_s=beat_s, later_s=31).run_requests) == 1
     assert status_of(instance, killed) is DagsterRunStatus.FAILURE
 
 

@@ -21,6 +21,7 @@ from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience
 from twin_assets.source.documents import SourceRead
 from twin_assets.store.point_store import PointStore
+from twin_assets.store.points import StoredVector
 from twin_assets_tests.protocol.replay import Door, Request
 from twin_assets_tests.protocol.world import ENTRY, TYPE, registered
 from twin_assets_tests.store.builders import chunks_of, embed
@@ -95,6 +96,10 @@ class DoorStore(PointStore):
 
     def revisions(self, collection: str, point_ids: Sequence[str]) -> Any:
         return self._ask("revisions", collection, point_ids=tuple(point_ids)) if point_ids else {}
+
+    def vectors(self, collection: str, point_ids: Sequence[str]) -> dict[str, StoredVector]:
+        """No effect: a vector that is taken is written as one that was embedded, by the same upsert."""
+        return {}
 
     def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
         if points:

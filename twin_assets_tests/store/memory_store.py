@@ -15,7 +15,7 @@ from twin_assets.errors import GenerationMissing
 from twin_assets.models.head import Head
 from twin_assets.store import filters
 from twin_assets.store.point_store import PointStore
-from twin_assets.store.points import StoredChunk, stored_chunk, stored_head
+from twin_assets.store.points import StoredChunk, StoredVector, stored_chunk, stored_head
 
 Payload = dict[str, Any]
 Points = dict[str, Payload]
@@ -49,6 +49,10 @@ class MemoryStore(PointStore):
     def revisions(self, collection: str, point_ids: Sequence[str]) -> dict[str, int]:
         points = self._points(collection) if point_ids else {}
         return {each: int(points[each]["revision"]) for each in point_ids if each in points}
+
+    def vectors(self, collection: str, point_ids: Sequence[str]) -> dict[str, StoredVector]:
+        """Only payloads are kept, so there is never a vector to take."""
+        return {}
 
     def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
         fence = q.Filter(must=[filters.revision_at_most(revision)])
