@@ -16,6 +16,7 @@ from twin_assets.errors import (
     ClusterTimeWentBack,
     DocumentRejected,
     MalformedMessage,
+    ServerUnavailable,
     SourceUnavailable,
 )
 from twin_assets.faults import FaultPoint, fault_point
@@ -176,7 +177,11 @@ class StreamSteps:
     def _sweep_when_due(self) -> None:
         if self._swept is None or self._clock() - self._swept > SWEEP_INTERVAL_S:
             self._swept = self._clock()
-            self._context.patience(partial(sweep, self._context.twin))
+            try:
+                sweep(self._context.twin)
+            except ServerUnavailable as error:
+                # Housekeeping holds up no document, and no server is down for long.
+                log.warning("the sweep is put off by %.0f s: %s", SWEEP_INTERVAL_S, error)
 
     def _move(self, rounds: Sequence[Round]) -> None:
         positions = [marker.position for each in rounds for marker in each.markers.values()]
