@@ -1,7 +1,8 @@
 """What an audit costs as a collection grows: `python -m benchmarks.audit --sizes 1000 10000 100000`.
 
 Short posts of two chunks are written straight into MongoDB and Qdrant, as the stream would have; embedding
-is no part of it. Seconds, memory and their ratio per document are of one run; prints a table and keeps it.
+is no part of it. In full without texts and vectors, in full with them, and what the hourly audit does: 100
+changes and its slice. All figures are of one run; prints a table and keeps it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
@@ -24,13 +25,15 @@ from rich.table import Table
 
 from benchmarks.report import keep
 from benchmarks.world import PORTS
+from twin_assets.models.audit_state import AuditState
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import REVISION_BITS, Marker
 from twin_assets.models.generation import Generation
 from twin_assets.models.recipe import VectorRecipe
-from twin_assets.operations.audit import AuditReport, audit
+from twin_assets.operations.audit import EVERYTHING, AuditReport, audit
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.processors import Processors
+from twin_assets.operations.since_last import audit_since_last
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.settings import load_settings
@@ -42,6 +45,8 @@ POSTS = DataType.POSTS
 PAGE = 500
 WORDS = 150
 SAMPLE_S = 0.05
+CHANGED = 100
+SINCE_LAST = "changes and a slice"
 
 
 @dataclass(frozen=True)
@@ -119,6 +124,29 @@ def measure(twin: Twin, size: int) -> Iterator[Row]:
                 report = audit(twin, generation, with_vectors=with_vectors)
             _require_clean(report, size)
             yield Row(size, kind, generation.alias, watch.seconds, watch.processor_s, watch.growth_mb)
+        _touch_some(twin, generation)
+        with watched() as watch:
+            report = audit_since_last(twin, generation)
+        _require_clean(report, size)
+        if report.scope == EVERYTHING:
+            raise AssertionError(report.scope)
+        yield Row(size, SINCE_LAST, generation.alias, watch.seconds, watch.processor_s, watch.growth_mb)
+
+
+def _touch_some(twin: Twin, generation: Generation) -> None:
+    """Say that the last audit was an hour ago, and have some documents changed since."""
+    an_hour_ago = datetime.now(UTC) - timedelta(hours=1)
+    state = AuditState(
+        collection=generation.collection,
+        revision=twin.source.now(),
+        sliced_at=an_hour_ago,
+        cycle_began_at=an_hour_ago,
+        covered_at=an_hour_ago,
+    )
+    twin.audits.save(state)
+    database = twin.source.client[twin.settings.mongodb_database]
+    for number in range(CHANGED):
+        database[POSTS.value].update_one({"_id": number}, {"$set": {"seen": time.time()}})
 
 
 class Watch:

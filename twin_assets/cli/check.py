@@ -22,15 +22,19 @@ def check(
     junit: Annotated[
         Path | None, typer.Option("--junit", metavar="FILE", help="write JUnit XML for CI as well")
     ] = None,
+    since_last: Annotated[
+        bool,
+        typer.Option("--since-last", help="only what changed since the last time, and a slice of the rest"),
+    ] = False,
 ) -> None:
-    """Compare every collection with MongoDB; exit code 1 when a check fails."""
+    """Compare every collection with MongoDB, in full; exit code 1 when a check fails."""
     from twin_assets.cli.junit import write_junit
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
     started = time.monotonic()
     with open_twin(load_settings()) as twin:
-        results = evaluate(twin)
+        results = evaluate(twin, since_last=since_last)
     if junit is not None:
         write_junit(junit, results, seconds=time.monotonic() - started)
     if as_json:
@@ -41,7 +45,7 @@ def check(
         raise typer.Exit(ExitCode.CHECK_FAILED)
 
 
-def evaluate(twin: Twin) -> list[CheckResult]:
+def evaluate(twin: Twin, *, since_last: bool = False) -> list[CheckResult]:
     """Evaluate every check on every live collection."""
     from twin_assets.operations.checks import evaluate_checks
 
@@ -51,7 +55,7 @@ def evaluate(twin: Twin) -> list[CheckResult]:
         for data_type in DataType:
             for snapshot in Snapshot:
                 bar.update(task, note=f"{snapshot.value}_{data_type.value}")
-                results += evaluate_checks(twin, [(snapshot, data_type)])
+                results += evaluate_checks(twin, [(snapshot, data_type)], since_last=since_last)
                 bar.advance(task)
     return results
 

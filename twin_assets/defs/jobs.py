@@ -77,13 +77,22 @@ def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResou
     run_supervised(context, stream, settings=settings, reporting=stream_reporting(twin, settings))
 
 
+class VerifyConfig(Config):
+    """How much of everything the checks look at."""
+
+    since_last: bool = Field(
+        default=False,
+        description="Only what changed since the last time, and a slice of the rest; off: everything.",
+    )
+
+
 @op(name=VERIFY_OP, description="Evaluates every check on every collection, and fails when one of them does.")
-def verify_op(context: OpExecutionContext, twin: TwinResource) -> None:
+def verify_op(context: OpExecutionContext, config: VerifyConfig, twin: TwinResource) -> None:
     from twin_assets.operations.checks import evaluate_checks
 
     settings = twin.settings()
     with beating(context.instance, context.run_id, settings), twin.open(settings) as opened:
-        results = evaluate_checks(opened)
+        results = evaluate_checks(opened, since_last=config.since_last)
     verify(context, results)
 
 

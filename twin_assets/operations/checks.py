@@ -41,17 +41,21 @@ def evaluate_checks(
     names: Collection[str] | None = None,
     *,
     wait_s: float = 30,
+    since_last: bool = False,
 ) -> list[CheckResult]:
     """Evaluate checks (all by default) on the live generations of collections (all by default).
 
-    Each audit waits up to `wait_s` for changes on their way. Raises ServerUnavailable where a server is down.
+    Each audit waits up to `wait_s` for changes on their way, and with `since_last` looks at what changed and
+    at a slice of the rest alone. Raises ServerUnavailable where a server is down.
     """
     letters = DeadLetterList(twin)
     wanted = [name for name in CHECKS if names is None or name in names]
     return [
         result
         for snapshot, data_type in (ALL_COLLECTIONS if collections is None else collections)
-        for result in _evaluate(twin, snapshot, data_type, wanted, letters=letters, wait_s=wait_s)
+        for result in _evaluate(
+            twin, snapshot, data_type, wanted, letters=letters, wait_s=wait_s, since_last=since_last
+        )
     ]
 
 
@@ -70,13 +74,17 @@ def _evaluate(
     *,
     letters: DeadLetterList,
     wait_s: float,
+    since_last: bool,
 ) -> list[CheckResult]:
     alias = alias_of(snapshot, data_type)
     live = twin.live_generation(snapshot, data_type)
     note = _why_unreadable(twin, live, alias, data_type)
     if live is None or note:
         return [CheckResult(f"qdrant/{alias}", name, passed=False, metadata={"note": note}) for name in names]
-    subject = Subject(twin, live, letters, with_vectors=bool(DEEP & set(names)), wait_s=wait_s)
+    is_deep = bool(DEEP & set(names))
+    subject = Subject(
+        twin, live, letters, with_vectors=is_deep, wait_s=wait_s, since_last=since_last and is_deep
+    )
     return [_result(alias, name, subject) for name in names]
 
 

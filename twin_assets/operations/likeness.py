@@ -17,7 +17,7 @@ from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.differences import is_current
 from twin_assets.operations.version import Version
 from twin_assets.processing.languages import language_of
-from twin_assets.store.inspection import FoundChunk, FoundHead
+from twin_assets.store.found import FoundChunk, FoundHead
 
 NORM_TOLERANCE = 0.01
 OCCURRENCES_AT_MOST = 20_000

@@ -11,7 +11,8 @@ from twin_assets.operations.differences import Finding, Seen, judge
 from twin_assets.operations.likeness import ChunkTally, is_edited_head
 from twin_assets.operations.twin import Twin
 from twin_assets.operations.version import Version, Versions
-from twin_assets.store.inspection import FoundHead, Inspection
+from twin_assets.store.found import FoundHead
+from twin_assets.store.inspection import Inspection
 
 
 class Look:

@@ -14,7 +14,8 @@ from twin_assets.models.base import Snapshot, document_key
 from twin_assets.models.generation import Generation
 from twin_assets.operations.twin import Twin
 from twin_assets.source.entries import is_reversible
-from twin_assets.store.inspection import FoundPoint, Inspection, PointId, PointPage
+from twin_assets.store.found import FoundPoint, PointId, PointPage
+from twin_assets.store.inspection import Inspection
 
 Progress = Callable[[int, int], None]
 POINT_LABEL = "point:"
@@ -60,6 +61,11 @@ class Passes:
         """Yield entries whose points seem to belong to nothing, and the id that the next page begins with."""
         for page in self._inspection.scan_points(since, page=self._batch):
             yield self._suspects(page), page.following
+
+    def look_again(self, point_ids: Collection[str]) -> list[str]:
+        """Return what of some points, those that are there still, belongs to nothing."""
+        found = self._inspection.find_points(point_ids) if point_ids else []
+        return self._suspects(PointPage(found, None))
 
     def _suspects(self, page: PointPage) -> list[str]:
         named = self._named(page)

@@ -12,6 +12,7 @@ from twin_assets.models.base import DataType
 from twin_assets.models.generation import Generation
 from twin_assets.operations.audit import SHOWN, AuditReport, audit
 from twin_assets.operations.differences import ON_THEIR_WAY, Difference
+from twin_assets.operations.since_last import audit_since_last
 from twin_assets.operations.twin import Twin
 from twin_assets.operations.watermark import watermark_lag_s
 from twin_assets.processing.recipes import recipe_of
@@ -60,11 +61,13 @@ class Subject:
     letters: DeadLetterList
     with_vectors: bool = True
     wait_s: float = 30.0
+    since_last: bool = False
 
     @cached_property
     def report(self) -> AuditReport:
         """The audit that all predicates share."""
-        return audit(self.twin, self.generation, wait_s=self.wait_s, with_vectors=self.with_vectors)
+        make = audit_since_last if self.since_last else audit
+        return make(self.twin, self.generation, wait_s=self.wait_s, with_vectors=self.with_vectors)
 
 
 def matches_source(subject: Subject) -> Verdict:
@@ -157,7 +160,7 @@ def rebuild_command(data_type: DataType) -> str:
 
 
 def _verdict(report: AuditReport, kinds: Iterable[Difference], size: Metadata) -> Verdict:
-    metadata = size | _figures(report, kinds)
+    metadata = size | {"scope": report.scope} | _figures(report, kinds)
     passed = not report.count(*kinds)
     if not passed:
         metadata["note"] = REPAIR if report.confirmed else ON_THEIR_WAY

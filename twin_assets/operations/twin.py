@@ -11,6 +11,7 @@ from twin_assets.broker.dead_letters import DeadLetters
 from twin_assets.broker.publisher import ChangePublisher
 from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.settings import Settings
+from twin_assets.source.audits import AuditStates
 from twin_assets.source.client import connect
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
@@ -38,6 +39,11 @@ class Twin:
     def meta(self) -> MetaStore:
         """Our own records in MongoDB."""
         return MetaStore(self._mongo, self.settings.meta_database)
+
+    @cached_property
+    def audits(self) -> AuditStates:
+        """How far the audits have come."""
+        return AuditStates(self._mongo, self.settings.meta_database)
 
     @cached_property
     def store(self) -> PointStore:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
@@ -94,7 +94,7 @@ class Versions:
             return None
 
 
-def pages(values: Collection[T], size: int) -> Iterator[list[T]]:
+def pages(values: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield values in lists of at most `size`."""
     remaining = iter(values)
     while page := list(islice(remaining, size)):

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 from qdrant_client import models as q
 
-from twin_assets.models.base import DataType, document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.head import Head
 from twin_assets.store import filters
 from twin_assets.store.client import translated
+from twin_assets.store.found import FoundChunk, FoundHead, FoundPoint, PointId, PointPage
 from twin_assets.store.point_store import PAGE, PointStore
 from twin_assets.store.points import HEAD_FIELDS
 
@@ -33,89 +32,6 @@ CHUNK_FIELDS = (
 CHUNK_TEXT_FIELDS = (*CHUNK_FIELDS, "content", "vector_hash", "path", "language", "start_line")
 TEXTLESS = q.IsEmptyCondition(is_empty=q.PayloadField(key="cleaned_content"))
 RECIPES_AT_MOST = 100
-PointId = int | str
-
-
-@dataclass(frozen=True, slots=True)
-class FoundPoint:
-    """A point of any kind, and what it says of itself."""
-
-    point_id: str
-    payload: Mapping[str, Any]
-
-    @property
-    def is_head(self) -> bool:
-        """Whether it calls itself a head."""
-        return self.payload.get("head") is True
-
-    @property
-    def is_tombstone(self) -> bool:
-        """Whether it calls itself the head of a deleted document."""
-        return self.is_head and self.payload.get("deleted") is True
-
-    @property
-    def entry(self) -> str | None:
-        """The document that it says it belongs to."""
-        entry = self.payload.get("entry")
-        return entry if isinstance(entry, str) else None
-
-    @property
-    def revision(self) -> int | None:
-        """Its revision; None where it has none that a fence could compare."""
-        revision = self.payload.get("revision")
-        return revision if isinstance(revision, int) else None
-
-    def is_head_of(self, data_type: DataType) -> bool:
-        """Whether it stands where the head of the document that it names has to stand."""
-        if self.entry is None or self.revision is None or self.payload.get("type") != data_type.value:
-            return False
-        return head_point_id(document_key(data_type, self.entry)) == self.point_id
-
-
-@dataclass(frozen=True)
-class FoundHead:
-    """A head, and the fields of its point."""
-
-    head: Head
-    payload: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class FoundChunk:
-    """A chunk and the fields of its point; text and vector (None where there is none) only if asked for."""
-
-    point_id: str
-    payload: Mapping[str, Any]
-    vector: tuple[float, ...] | None = None
-
-    @property
-    def entry(self) -> str:
-        """The document that it says it belongs to."""
-        return str(self.payload.get("entry", ""))
-
-    @property
-    def recipe(self) -> str:
-        """The recipe that it says made it."""
-        return str(self.payload.get("recipe", ""))
-
-    @property
-    def content(self) -> str:
-        """Its text."""
-        return str(self.payload.get("content", ""))
-
-    @property
-    def revision(self) -> int:
-        """Its revision; below all others where it has none."""
-        revision = self.payload.get("revision")
-        return revision if isinstance(revision, int) else -1
-
-
-@dataclass(frozen=True)
-class PointPage:
-    """Some points in the order of their ids, and the id that the next page begins with."""
-
-    points: list[FoundPoint]
-    following: PointId | None
 
 
 class Inspection:
@@ -136,6 +52,14 @@ class Inspection:
             yield PointPage([FoundPoint(str(each.id), each.payload or {}) for each in records], following)
             if following is None:
                 return
+
+    def find_points(self, point_ids: Collection[str]) -> list[FoundPoint]:
+        """Return those of some points that are there."""
+        with translated(self._store.url, self._collection):
+            records = self._store.client.retrieve(
+                self._collection, _ids_of(point_ids), with_payload=list(POINT_FIELDS)
+            )
+        return [FoundPoint(str(record.id), record.payload or {}) for record in records]
 
     def find_heads(self, keys: Collection[str], *, with_texts: bool = False) -> dict[str, FoundHead]:
         """Return the heads of some documents, by `type/entry`; an impossible one counts as none."""
@@ -205,8 +129,8 @@ class Inspection:
     def delete_points(self, point_ids: Collection[str]) -> None:
         """Delete points by id, whatever they say they are."""
         if point_ids:
-            ids: list[PointId] = [int(name) if name.isdigit() else name for name in point_ids]
-            self._store.delete(self._collection, q.Filter(must=[q.HasIdCondition(has_id=list(ids))]))
+            chosen = q.Filter(must=[q.HasIdCondition(has_id=_ids_of(point_ids))])
+            self._store.delete(self._collection, chosen)
 
     def delete_entries(self, entries: Collection[str]) -> None:
         """Delete all points of entries that no document can have."""
@@ -217,6 +141,11 @@ class Inspection:
         for record in self._store.scroll(self._collection, chosen, fields=["entry"]):
             if isinstance(entry := (record.payload or {}).get("entry"), str):
                 yield entry
+
+
+def _ids_of(names: Iterable[str]) -> list[q.ExtendedPointId]:
+    """Return ids as Qdrant knows them: whole numbers, and UUIDs as text."""
+    return [int(name) if name.isdigit() else name for name in names]
 
 
 def _head_of(record: q.Record) -> Head | None:

@@ -4,7 +4,13 @@ import subprocess
 import sys
 
 import pytest
-from dagster import AssetKey, DefaultScheduleStatus, DefaultSensorStatus
+from dagster import (
+    AssetKey,
+    DefaultScheduleStatus,
+    DefaultSensorStatus,
+    build_schedule_context,
+    validate_run_config,
+)
 
 from twin_assets.definitions import defs
 from twin_assets.models.base import DataType
@@ -85,3 +91,11 @@ def test_sensors_and_schedule_work_without_anybody_switching_them_on():
     assert {sensor.name for sensor in defs.sensors} >= {"keep_capturing", "keep_streaming"}
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING for sensor in defs.sensors)
     assert [schedule.default_status for schedule in defs.schedules] == [DefaultScheduleStatus.RUNNING]
+
+
+def test_the_hourly_verification_looks_at_what_changed_and_all_others_look_at_everything():
+    schedule, job = defs.resolve_schedule_def("verify_hourly"), defs.resolve_job_def("verify_features")
+    config = schedule.evaluate_tick(build_schedule_context()).run_requests[0].run_config
+    assert config["ops"]["verify"]["config"] == {"since_last": True}
+    validate_run_config(job, config)
+    assert validate_run_config(job)["ops"]["verify"]["config"] == {"since_last": False}

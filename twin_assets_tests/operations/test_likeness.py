@@ -15,7 +15,7 @@ from twin_assets.operations.processors import Processors
 from twin_assets.operations.version import Version
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.store import points
-from twin_assets.store.inspection import FoundChunk, FoundHead
+from twin_assets.store.found import FoundChunk, FoundHead
 from twin_assets_tests.store.builders import RECIPE, embed, generation, wanted
 
 VECTOR, CLEANED = generation(), generation(Snapshot.CLEANED)

@@ -238,6 +238,22 @@ def test_the_command_says_what_it_would_do_does_it_and_says_what_it_did(twin, ve
     assert_clean(twin)
 
 
+def test_the_command_looks_at_what_changed_since_the_last_time(vector, command):
+    scope = "changes since the last audit and"
+
+    def scopes(*arguments: str) -> list[str]:
+        code, said = command("check", "--json", *arguments)
+        assert code == 0
+        return [check["metadata"]["scope"] for check in json.loads(said) if "scope" in check["metadata"]]
+
+    assert not [each for each in scopes("--since-last") if scope in each]
+    assert all(scope in each for each in scopes("--since-last"))
+    vector.set(vector.head(1), revision=FUTURE)
+    code, said = command("check", "--since-last")
+    assert code == 1
+    assert "FAILED qdrant/vector_posts matches_source" in said
+
+
 def executed(settings, monkeypatch, **config) -> ExecuteInProcessResult:
     for name, value in environment_of(settings).items():
         monkeypatch.setenv(name, value)
