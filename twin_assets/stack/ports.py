@@ -11,6 +11,7 @@ from twin_assets.errors import StackError
 
 LOOPBACK = "127.0.0.1"
 POLL_S = 0.05
+DEATH_S = 5.0
 
 
 def free_port() -> int:
@@ -21,13 +22,18 @@ def free_port() -> int:
         return port
 
 
-def require_free(port: int, *, purpose: str, setting: str, patience_s: float = 0.0) -> None:
-    """Raise StackError where the port stays taken; the message names its holder and the way out."""
+def require_free(port: int, *, purpose: str, setting: str, patience_s: float = DEATH_S) -> None:
+    """Raise StackError where the port stays taken; the message names its holder and the way out.
+
+    The threads of a server that ends may hold its port for a moment after its pid is gone, so a port whose
+    holder cannot be named is waited for.
+    """
     deadline = time.monotonic() + patience_s
     while not _is_free(port):
-        if time.monotonic() >= deadline:
+        holder = _holder_of(port)
+        if holder or time.monotonic() >= deadline:
             raise StackError(
-                f"port {port} for {purpose} is in use{_holder_of(port)}; "
+                f"port {port} for {purpose} is in use{holder}; "
                 f"stop what holds it, or choose another with {setting}"
             )
         time.sleep(POLL_S)

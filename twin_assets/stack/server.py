@@ -12,7 +12,6 @@ from twin_assets.stack.ports import require_free
 from twin_assets.stack.process import ChildProcess, Launch
 
 POLL_S = 0.05
-DEATH_S = 5.0
 
 
 class Server(ABC):
@@ -53,14 +52,12 @@ class Server(ABC):
 
     def check(self) -> Launch:
         """Return how to run it, once nothing stands in the way. Raises StackError that says what does."""
-        has_died = self.process.has_died()
-        if has_died:
+        if self.process.has_died():
             self.stop()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         launch = self.launch()
-        # A killed server's threads may hold its port for a moment after its pid is gone.
         for setting, port in self.ports.items():
-            require_free(port, purpose=self.name, setting=setting, patience_s=DEATH_S if has_died else 0.0)
+            require_free(port, purpose=self.name, setting=setting)
         return launch
 
     def await_ready(self) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,8 +27,21 @@ def test_port_in_use_names_port_holder_and_setting() -> None:
     assert "\n" not in message
 
 
-def test_port_that_is_given_up_in_time_is_waited_for() -> None:
-    holder = socket.create_server((LOOPBACK, 0))
-    port = holder.getsockname()[1]
-    threading.Timer(0.1, holder.close).start()
+@pytest.fixture
+def nameless() -> Iterator[socket.socket]:
+    """Holds a port without listening there, so that no listener can be named: as a dying server does."""
+    with socket.socket() as holder:
+        holder.bind((LOOPBACK, 0))
+        yield holder
+
+
+def test_port_that_is_given_up_in_time_is_waited_for(nameless: socket.socket) -> None:
+    port = nameless.getsockname()[1]
+    threading.Timer(0.1, nameless.close).start()
     require_free(port, purpose="a test", setting="TWIN_LOCAL_TEST_PORT", patience_s=10)
+
+
+def test_port_that_is_never_given_up_is_an_error(nameless: socket.socket) -> None:
+    port = nameless.getsockname()[1]
+    with pytest.raises(StackError, match=f"port {port} for a test is in use; stop what holds it"):
+        require_free(port, purpose="a test", setting="TWIN_LOCAL_TEST_PORT", patience_s=0.1)
