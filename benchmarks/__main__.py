@@ -29,7 +29,7 @@ def main() -> None:
         figures |= measure_readiness(world)
         print("throughput: encoder alone, stream, encoder, rebuild, encoder", flush=True)
         figures |= measure_throughput(world, documents=arguments.documents)
-        print("latency: single documents on an idle stream", flush=True)
+        print("latency: single documents on an idle stream, and beside rebuilds", flush=True)
         figures |= measure_latency(world, changes=arguments.changes)
         figures |= measure_memory(world)
     show(figures)

@@ -1,10 +1,15 @@
-"""From the commit of one document in MongoDB until a search of Qdrant can find it, on an idle stream."""
+"""From the commit of one document in MongoDB until a search of Qdrant can find it.
+
+On an idle stream, beside rebuilds that take all vectors from another generation, and beside rebuilds that
+want the processor for their encoder as the stream does: with the usual courtesy and without.
+"""
 
 from __future__ import annotations
 
-import statistics
 import time
+from collections.abc import Sequence
 
+from benchmarks.rebuilding import rebuilding
 from benchmarks.report import Figures
 from benchmarks.world import World, wait_for, wait_in_step
 from twin_assets.models.base import DataType, Snapshot
@@ -17,20 +22,47 @@ TEXT = "A short post about keeping an index in step with its source, number {}, 
 def measure_latency(world: World, *, changes: int) -> Figures:
     """Write posts one at a time, each after the one before was seen."""
     wait_in_step(world)
-    times = sorted(_once(world, number) for number in range(changes))
+    nice = world.settings.rebuild_nice
+    idle = _measure(world, "idle", changes)
+    with rebuilding(world, reuse_vectors=True, nice=nice):
+        reusing = _measure(world, "reusing", changes)
+    with rebuilding(world, reuse_vectors=False, nice=nice):
+        encoding = _measure(world, "encoding", changes)
+    with rebuilding(world, reuse_vectors=False, nice=0):
+        discourteous = _measure(world, "discourteous", changes)
     return {
         "latency_changes": changes,
-        "commit_to_searchable_p50_ms": statistics.median(times) * 1000,
-        "commit_to_searchable_p95_ms": times[int(len(times) * 0.95)] * 1000,
-        "commit_to_searchable_max_ms": times[-1] * 1000,
+        "commit_to_searchable_p50_ms": _percentile(idle, 0.5),
+        "commit_to_searchable_p95_ms": _percentile(idle, 0.95),
+        "commit_to_searchable_max_ms": idle[-1] * 1000,
+        **_compared("beside_reusing_rebuild", reusing, idle),
+        **_compared("beside_encoding_rebuild", encoding, idle),
+        **_compared("beside_encoding_rebuild_nice_0", discourteous, idle),
     }
 
 
-def _once(world: World, number: int) -> float:
-    entry = f"latency-{number}"
+def _compared(name: str, times: Sequence[float], idle: Sequence[float]) -> Figures:
+    return {
+        f"{name}_p50_to_idle": _percentile(times, 0.5) / _percentile(idle, 0.5),
+        f"{name}_p95_to_idle": _percentile(times, 0.95) / _percentile(idle, 0.95),
+    }
+
+
+def _percentile(times: Sequence[float], share: float) -> float:
+    """Return a percentile of sorted times, in milliseconds."""
+    return times[min(len(times) - 1, int(len(times) * share))] * 1000
+
+
+def _measure(world: World, name: str, changes: int) -> list[float]:
+    """Return the times of some changes in seconds, sorted."""
+    return sorted(_once(world, f"{name}-{number}") for number in range(changes))
+
+
+def _once(world: World, name: str) -> float:
+    entry = f"latency-{name}"
     document = {"_id": entry, "platform": "bench", "author_id": "bench"}
     live = world.twin.live_generation(Snapshot.VECTOR, DataType.POSTS)
-    stored = storable(document | {"content": {"text": TEXT.format(number)}})
+    stored = storable(document | {"content": {"text": TEXT.format(name)}})
     world.twin.writer.write(DataType.POSTS, [stored])
     committed = time.perf_counter()
     wait_for(

@@ -20,6 +20,7 @@ AIMS = {
     "stream_to_encoder": "≥ 0.9",
     "rebuild_to_encoder": "≥ 0.9",
     "commit_to_searchable_p50_ms": "< 150",
+    "beside_reusing_rebuild_p50_to_idle": "≤ 2",
 }
 
 

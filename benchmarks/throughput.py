@@ -111,7 +111,9 @@ def _await_settled(world: World, *, documents: int) -> None:
 
 def _rebuild(world: World, *, expected: int) -> Cost:
     def build() -> None:
-        _same(rebuild(world.twin, Snapshot.VECTOR, DataType.ARTICLES).chunks, expected)
+        report = rebuild(world.twin, Snapshot.VECTOR, DataType.ARTICLES, reuse_vectors=False)
+        _same(report.chunks, expected)
+        _same(report.counts.chunks_reused, 0)
 
     return _timed(expected, build, time.process_time)
 
@@ -124,4 +126,4 @@ def _timed(chunks: int, work: Callable[[], object], processor_s: Callable[[], fl
 
 def _same(made: int, expected: int) -> None:
     if made != expected:
-        raise AssertionError(f"{made} chunks were made, the encoder alone was given {expected}")
+        raise AssertionError(f"{made} chunks instead of {expected}")

@@ -47,11 +47,14 @@ def rebuild(
             raise typer.BadParameter("some documents are processed anew in all snapshots, and embedded anew")
         _rebuild_some(data_type, where or [], ids or [])
         return
+    from twin_assets.operations.courtesy import give_way
     from twin_assets.operations.rebuild import rebuild as run_rebuild
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
-    with open_twin(load_settings()) as twin:
+    settings = load_settings()
+    give_way(settings.rebuild_nice)
+    with open_twin(settings) as twin:
         for each in snapshots_of(snapshot):
             with _progress(f"{each.value}_{data_type.value}") as tell:
                 report = run_rebuild(

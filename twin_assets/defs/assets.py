@@ -95,9 +95,11 @@ def build_collection(snapshot: Snapshot, data_type: DataType, settings: Settings
     def collection(
         context: AssetExecutionContext, config: RebuildConfig, twin: TwinResource
     ) -> MaterializeResult[None]:
+        from twin_assets.operations.courtesy import give_way
         from twin_assets.operations.rebuild import rebuild
 
         settings = twin.settings()
+        give_way(settings.rebuild_nice)
         with beating(context.instance, context.run_id, settings) as stop, twin.open(settings) as opened:
             progress = ProgressLog(context.log.info)
             try:

@@ -35,6 +35,8 @@ def settings(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: Pat
         code_chunk_size=60,
         code_chunk_overlap=0,
         marker_interval_s=0.2,
+        # Rebuilds run in the tests' own process too, and what gives way once does so for good.
+        rebuild_nice=0,
     )
 
 
