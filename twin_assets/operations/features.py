@@ -11,11 +11,13 @@ from twin_assets.errors import GenerationMissing, NoLiveGeneration
 from twin_assets.models.base import DataType, Snapshot, TwinModel
 from twin_assets.models.cleaned import FileSpan
 from twin_assets.models.generation import alias_of
-from twin_assets.models.recipe import Recipe, VectorRecipe
+from twin_assets.models.recipe import VectorRecipe
 from twin_assets.processing.encoder import load_encoder
 from twin_assets.settings import Settings, load_settings
 from twin_assets.store.point_store import open_store
-from twin_assets.store.reading import scan_documents, stored_recipe
+from twin_assets.store.reading import resolve_alias, scan_documents, stored_recipe
+
+SWITCHES_AT_MOST = 5
 
 
 class CleanedDocument(TwinModel):
@@ -108,29 +110,36 @@ class FeatureStore:
         """
         by_recipe: dict[tuple[Any, ...], list[SearchHit]] = {}
         for data_type in DataType if types is None else [DataType(name) for name in types]:
-            recipe = self._vector_recipe(data_type, is_required=types is not None)
-            if recipe is not None:
-                hits = self._nearest(data_type, text, recipe, limit=limit, author_id=author_id)
+            try:
+                recipe, hits = self._nearest(data_type, text, limit=limit, author_id=author_id)
+            except NoLiveGeneration:
+                if types is not None:
+                    raise
+            else:
                 by_recipe.setdefault(_space(recipe), []).extend(hits)
         return merge(by_recipe.values())[:limit]
 
-    def _vector_recipe(self, data_type: DataType, *, is_required: bool) -> VectorRecipe | None:
-        alias = alias_of(Snapshot.VECTOR, data_type)
-        try:
-            recipe: Recipe = stored_recipe(self._store, alias)
-        except GenerationMissing:
-            if is_required:
-                raise NoLiveGeneration(alias) from None
-            return None
-        return recipe if isinstance(recipe, VectorRecipe) else None
-
     def _nearest(
-        self, data_type: DataType, text: str, recipe: VectorRecipe, *, limit: int, author_id: str | None
-    ) -> list[SearchHit]:
-        vector = load_encoder(recipe).encode([text])[0].tolist()
+        self, data_type: DataType, text: str, *, limit: int, author_id: str | None
+    ) -> tuple[VectorRecipe, list[SearchHit]]:
         alias = alias_of(Snapshot.VECTOR, data_type)
-        found = self._store.search(alias, vector, limit=limit, author_id=author_id)
-        return [SearchHit.model_validate(_named(point.payload) | {"score": point.score}) for point in found]
+        # Recipe and points have to be of one generation, while the alias may move to one of another model.
+        for _ in range(SWITCHES_AT_MOST):
+            collection = resolve_alias(self._store, alias)
+            if collection is None:
+                break
+            try:
+                recipe = stored_recipe(self._store, collection)
+                if not isinstance(recipe, VectorRecipe):
+                    break
+                vector = load_encoder(recipe).encode([text])[0].tolist()
+                found = self._store.search(collection, vector, limit=limit, author_id=author_id)
+            except GenerationMissing:
+                continue  # dropped after a switch
+            return recipe, [
+                SearchHit.model_validate(_named(each.payload) | {"score": each.score}) for each in found
+            ]
+        raise NoLiveGeneration(alias)
 
 
 def merge(groups: Iterable[Sequence[SearchHit]]) -> list[SearchHit]:

@@ -17,6 +17,13 @@ DOCUMENT_PAGE = 64
 RECIPE: TypeAdapter[Recipe] = TypeAdapter(Recipe)
 
 
+def resolve_alias(store: PointStore, alias: str) -> str | None:
+    """Return the collection that an alias names now; None where there is no such alias."""
+    with translated(store.url):
+        aliases = store.client.get_aliases().aliases
+    return next((found.collection_name for found in aliases if found.alias_name == alias), None)
+
+
 def stored_recipe(store: PointStore, collection: str) -> Recipe:
     """Return the recipe that a collection says it was made by. Raises GenerationMissing."""
     with translated(store.url, collection):

@@ -9,9 +9,11 @@ from qdrant_client import models as q
 import twin_assets
 from twin_assets.errors import NoLiveGeneration, StoreUnavailable
 from twin_assets.models.base import DataType
+from twin_assets.operations import features as features_module
 from twin_assets.operations.features import FeatureStore, SearchHit, merge
 from twin_assets.settings import load_settings
 from twin_assets.stack.ports import free_port
+from twin_assets.store.reading import resolve_alias
 from twin_assets_tests.operations.auditing import change, post
 
 
@@ -110,6 +112,20 @@ def test_a_search_is_narrowed_by_type_author_and_limit(features):
     assert {found.author_id for found in features.search("sea", author_id="b")} == {"b"}
     assert len(features.search("sea", limit=1)) == 1
     assert features.search("sea", types=["articles"]) == []
+
+
+@pytest.mark.servers
+def test_a_search_whose_collection_is_dropped_after_a_switch_looks_where_readers_are_now(
+    features, monkeypatch
+):
+    dropped = iter(["vector_posts__g9999"])
+
+    def resolve(store, alias):
+        return next(dropped, None) or resolve_alias(store, alias)
+
+    monkeypatch.setattr(features_module, "resolve_alias", resolve)
+    assert features.search("1 a poem about the sea", types=["posts"])[0].id == "1"
+    assert next(dropped, None) is None
 
 
 @pytest.mark.servers

@@ -19,8 +19,8 @@ CORPUS = [
 ] * 20
 
 
-def write_tiny_t5(folder: Path) -> Path:
-    """Write the model with random weights, the same on every run."""
+def write_tiny_t5(folder: Path, *, dimension: int = T5_DIMENSION) -> Path:
+    """Write the model with random weights, the same on every run; its vectors have `dimension` numbers."""
     torch.manual_seed(7)
     tokenizer = _tokenizer()
     tokenizer.save_pretrained(folder)
@@ -34,7 +34,7 @@ def write_tiny_t5(folder: Path) -> Path:
         feed_forward_proj="gated-gelu",
     )
     T5EncoderModel(config).save_pretrained(folder)
-    _write_modules(folder)
+    _write_modules(folder, dimension)
     return folder
 
 
@@ -52,10 +52,10 @@ def _tokenizer() -> Any:
     return T5Tokenizer(vocab=[(piece, score) for piece, score in vocabulary], extra_ids=0)
 
 
-def _write_modules(folder: Path) -> None:
+def _write_modules(folder: Path, dimension: int) -> None:
     dense = folder / "2_Dense"
     dense.mkdir()
-    Dense(T5_WIDTH, T5_DIMENSION, bias=False, activation_function=torch.nn.Identity()).save(str(dense))
+    Dense(T5_WIDTH, dimension, bias=False, activation_function=torch.nn.Identity()).save(str(dense))
     kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense", "3_Normalize": "Normalize"}
     write_json(
         folder / "modules.json",
