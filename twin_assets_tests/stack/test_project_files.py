@@ -93,3 +93,17 @@ def test_torch_is_pinned_for_every_build() -> None:
 
 def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+NAMED_TEST = re.compile(r"`([a-z_/]+\.py)::(test_\w+)`")
+
+
+def test_every_test_that_the_argument_names_is_there() -> None:
+    named = NAMED_TEST.findall((ROOT / "docs" / "consistency.md").read_text())
+    assert len(named) > 25
+    missing = [
+        (path, name)
+        for path, name in named
+        if f"\ndef {name}(" not in (ROOT / "twin_assets_tests" / path).read_text()
+    ]
+    assert missing == []
