@@ -44,7 +44,8 @@ def encode_change(change: Change) -> bytes:
 def encode_marker(marker: Marker) -> bytes:
     """Return a marker as a message body. Raises MalformedMessage where `decode` would refuse it."""
     _check_revision("position", marker.position)
-    return _dump("marker", position=marker.position, sent_at=_time_text(marker.sent_at))
+    as_of = {} if marker.as_of is None else {"as_of": _time_text(marker.as_of)}
+    return _dump("marker", position=marker.position, sent_at=_time_text(marker.sent_at), **as_of)
 
 
 def encode_dead_letter(letter: DeadLetter) -> bytes:
@@ -94,7 +95,8 @@ def _change_of(fields: dict[str, Any]) -> Change:
 
 def _marker_of(fields: dict[str, Any]) -> Marker:
     position = _check_revision("position", field(fields, "position", int))
-    return Marker(position=position, sent_at=time_of(fields, "sent_at"))
+    as_of = time_of(fields, "as_of") if "as_of" in fields else None
+    return Marker(position=position, sent_at=time_of(fields, "sent_at"), as_of=as_of)
 
 
 def _letter_of(fields: dict[str, Any]) -> DeadLetter:

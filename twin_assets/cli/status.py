@@ -6,7 +6,7 @@ from typing import Any
 
 import typer
 
-from twin_assets.cli.console import Json, say_json, say_table
+from twin_assets.cli.console import Json, say, say_json, say_table
 from twin_assets.cli.exit_codes import ExitCode
 
 
@@ -45,3 +45,14 @@ def say_status(found: dict[str, Any]) -> None:
     say_table(["", "in MongoDB", "cleaned", "with vectors", "chunks"], rows)
     summary = [[found["lag_s"], found["queued"], found["dead_letters"]]]
     say_table(["lag (s)", "queued", "dead letters"], summary)
+    say_freshness(found["freshness"])
+
+
+def say_freshness(fresh: dict[str, Any]) -> None:
+    """Print how old documents were when they became searchable, and who is behind."""
+    names = ("age_s", "p50_s", "p95_s", "p99_s", "worst_s")
+    seconds = ["-" if fresh[name] is None else f"{fresh[name]:.2f}" for name in names]
+    columns = ["age now (s)", "p50 of the hour", "p95", "p99", "worst", "samples"]
+    say_table(columns, [[*seconds, fresh["samples"]]])
+    if fresh["note"]:
+        say(fresh["note"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 
 from dagster import AssetKey, AssetObservation
@@ -16,10 +16,13 @@ logger = logging.getLogger(__name__)
 Figures = Mapping[str, int | float | str]
 Observed = Mapping[AssetKey, Figures]
 
+FRESHNESS = ("age_s", "p50_s", "p95_s", "p99_s", "worst_s", "samples")
 # These move all the time: alone they are no reason to write an event.
-RESTLESS = frozenset({"lag_s", "chunks_per_s", "changes_per_s", "waiting"})
+RESTLESS = frozenset({"lag_s", "chunks_per_s", "changes_per_s", "waiting", *FRESHNESS})
 QUIET_S = 10.0
 LAST_LOOK_S = 5.0
+# A plot of freshness needs points while nothing changes: about a hundred events a day.
+PULSE_S = 900.0
 
 
 class Survey(threading.Thread):
@@ -44,6 +47,7 @@ class Survey(threading.Thread):
 class Observer:
     """Writes an AssetObservation for each asset whose counts changed, at most every `interval_s`.
 
+    An asset that is `plotted` is written at every look, and looked at every `pulse_s` though nothing changed.
     It looks once the work has been quiet for a moment, so that a burst is observed at its end, and at the
     latest `interval_s` after the first change that was not observed.
     """
@@ -52,6 +56,8 @@ class Observer:
     interval_s: float
     clock: Callable[[], float]
     quiet_s: float = QUIET_S
+    plotted: Collection[AssetKey] = ()
+    pulse_s: float = PULSE_S
     events: int = 0
     _work: Hashable = None
     _changed_s: float = 0.0
@@ -86,10 +92,13 @@ class Observer:
     def _is_due(self) -> bool:
         now_s = self.clock()
         if self._unobserved_s is None:
-            return False
+            return bool(self.plotted) and now_s - self._pulsed_s() >= self.pulse_s
         if self._looked_s is not None and now_s - self._looked_s < self.interval_s:
             return False
         return now_s - self._changed_s >= self.quiet_s or now_s - self._unobserved_s >= self.interval_s
+
+    def _pulsed_s(self) -> float:
+        return self._changed_s if self._looked_s is None else self._looked_s
 
     def _begin(self, look: Callable[[], Observed]) -> None:
         self._looked_s = self.clock()
@@ -101,7 +110,7 @@ class Observer:
         if self._survey is None or not self._survey.ended.is_set():
             return
         for key, figures in self._survey.observed.items():
-            if _counts(figures) != _counts(self._written.get(key, {})):
+            if key in self.plotted or _counts(figures) != _counts(self._written.get(key, {})):
                 self._written[key] = figures
                 self.events += 1
                 self.emit(AssetObservation(key, metadata=dict(figures)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -25,17 +26,19 @@ if TYPE_CHECKING:
 
 
 def capture_reporting(twin: TwinResource, settings: Settings) -> Reporting[CaptureProgress]:
-    """Report how many documents MongoDB holds, and how many changes were published and wait."""
+    """Report how many documents MongoDB holds, and of the changes how many wait and how old they get."""
 
     def observe(progress: CaptureProgress) -> Observed:
         with twin.open(settings) as opened:
             documents = {source_key(each): {"documents": opened.source.count(each)} for each in DataType}
-        return {**documents, CHANGES_KEY: _published(progress) | _queued(settings)}
+            changes = _published(progress) | _freshness(opened)
+        return {**documents, CHANGES_KEY: changes | _queued(settings)}
 
     return Reporting(
         work=lambda progress: (progress.published, progress.dead, progress.recovered),
         observe=observe,
         describe=str,
+        plotted=[CHANGES_KEY],
     )
 
 
@@ -47,10 +50,16 @@ def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[Stream
         lag_s = stream_lag_s(progress)
         figures = pace if lag_s is None else pace | {"lag_s": lag_s}
         with twin.open(settings) as opened:
-            return {key: {**held, **figures} for key, held in _collections(opened).items()}
+            fresh = _freshness(opened)
+            found = {key: {**held, **figures, **fresh} for key, held in _collections(opened).items()}
+        # Capture may be what is down: the plot of its asset goes on.
+        return {**found, CHANGES_KEY: fresh}
 
     return Reporting(
-        work=lambda progress: tuple(vars(progress.counts).values()), observe=observe, describe=describe_stream
+        work=lambda progress: (*vars(progress.counts).values(), lateness(progress, settings.lag_slo_s)),
+        observe=observe,
+        describe=describe_stream,
+        plotted=[CHANGES_KEY],
     )
 
 
@@ -63,6 +72,12 @@ def describe_stream(progress: StreamProgress) -> str:
     lag = "no position yet" if lag_s is None else f"lag {lag_s:.0f} s"
     dead = f", {progress.dead_letters} dead letters" if progress.dead_letters else ""
     return f"{lag}, {counts.documents} documents, {counts.chunks_embedded} chunks embedded{dead}"
+
+
+def lateness(progress: StreamProgress, limit_s: float) -> int:
+    """Return 0 within the limit, 1 above it, and one more at each doubling: each is worth an observation."""
+    lag_s = stream_lag_s(progress) or 0.0
+    return 0 if lag_s <= limit_s else 1 + int(math.log2(lag_s / limit_s))
 
 
 def stream_lag_s(progress: StreamProgress) -> float | None:
@@ -78,6 +93,12 @@ def _published(progress: CaptureProgress) -> dict[str, int | float | str]:
         "lag_s": round(progress.lag_s, 1),
         "changes_per_s": round(progress.changes_per_s, 1),
     }
+
+
+def _freshness(twin: Twin) -> dict[str, int | float | str]:
+    from twin_assets.operations.freshness import read_freshness
+
+    return dict(read_freshness(twin.meta, twin.settings).figures())
 
 
 def _queued(settings: Settings) -> dict[str, int | float | str]:

@@ -7,12 +7,18 @@ ends, and never on `join`, because an interrupted join marks a live thread as en
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeAlias, TypeVar
 
-from dagster import DagsterExecutionInterruptedError, DagsterLogManager, Failure, OpExecutionContext
+from dagster import (
+    AssetKey,
+    DagsterExecutionInterruptedError,
+    DagsterLogManager,
+    Failure,
+    OpExecutionContext,
+)
 
 from twin_assets.defs.heartbeat import Heartbeat, Order
 from twin_assets.defs.observations import QUIET_S, Observed, Observer
@@ -35,12 +41,14 @@ Flow: TypeAlias = Callable[[threading.Event, Callable[[ProgressT], None]], None]
 class Reporting(Generic[ProgressT_contra]):
     """What a progress says: how much work was done, the assets it shows in, and half a line for the sensor.
 
-    `observe` may ask servers, and is called in a thread of its own.
+    `observe` may ask servers, and is called in a thread of its own. Assets that are `plotted` are observed
+    now and then even if nothing was done.
     """
 
     work: Callable[[ProgressT_contra], Hashable]
     observe: Callable[[ProgressT_contra], Observed]
     describe: Callable[[ProgressT_contra], str]
+    plotted: Collection[AssetKey] = ()
 
 
 class FlowThread(threading.Thread, Generic[ProgressT]):
@@ -83,7 +91,13 @@ def run_supervised(
     could not beat for longer than the limit, or does not stop within `stop_grace_s`.
     """
     beats = heartbeat or Heartbeat.of(context, limit_s=settings.heartbeat_limit_s)
-    observer = Observer(context.log_event, settings.observation_interval_s, beats.clock, quiet_s=quiet_s)
+    observer = Observer(
+        context.log_event,
+        settings.observation_interval_s,
+        beats.clock,
+        quiet_s=quiet_s,
+        plotted=reporting.plotted,
+    )
     supervisor = _Supervisor(
         log=context.log,
         thread=FlowThread(flow),

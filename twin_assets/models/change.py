@@ -52,10 +52,14 @@ class Change(TwinModel):
 
 
 class Marker(TwinModel):
-    """Every change up to `position` stands before this message in its queue."""
+    """Every change up to `position` stands before this message in its queue.
+
+    `as_of` says the same by MongoDB's wall clock: what was committed before it stands before this message.
+    """
 
     position: int
     sent_at: datetime
+    as_of: datetime | None = None
 
 
 class DeadLetter(TwinModel):

@@ -60,7 +60,8 @@ class Bookmark:
         seen = self._twin.meta.watermark(self._twin.settings.rabbitmq_queues) or 0
         self._unseen = [position for position in self._unseen if position > seen]
         if len(self._unseen) < MOST_UNSEEN_MARKERS:
-            marker = Marker(position=self.position.revision, sent_at=datetime.now(UTC))
+            position, sent_at = self.position, datetime.now(UTC)
+            marker = Marker(position=position.revision, sent_at=sent_at, as_of=position.as_of)
             self._twin.publisher.publish_marker(marker)
             self._unseen.append(marker.position)
         elif missing := self._twin.publisher.queues_missing():

@@ -12,6 +12,7 @@ from twin_assets.models.base import DataType
 from twin_assets.models.generation import Generation
 from twin_assets.operations.audit import SHOWN, AuditReport, audit
 from twin_assets.operations.differences import ON_THEIR_WAY, Difference
+from twin_assets.operations.freshness import BEHIND, NEVER, read_freshness
 from twin_assets.operations.since_last import audit_since_last
 from twin_assets.operations.twin import Twin
 from twin_assets.operations.watermark import watermark_lag_s
@@ -107,16 +108,21 @@ def has_current_recipe(subject: Subject) -> Verdict:
 
 
 def is_caught_up(subject: Subject) -> Verdict:
-    """The latest changes have arrived within the time that the settings allow."""
-    limit_s = subject.twin.settings.lag_slo_s
-    lag_s = watermark_lag_s(subject.twin)
+    """The latest changes have arrived within the time that the settings allow, and did so in the last hour.
+
+    A percentile counts too since checks run once an hour: one that saw only its own moment would miss what
+    went wrong between two.
+    """
+    twin, limit_s = subject.twin, subject.twin.settings.lag_slo_s
+    lag_s, fresh = watermark_lag_s(twin), read_freshness(twin.meta, twin.settings)
+    metadata: Metadata = {"limit_s": limit_s, **fresh.figures()}
     if lag_s is None:
-        note = "capture has never run, or the stream never got past its start; start both with `twin dev`"
-        return Verdict(passed=False, metadata={"limit_s": limit_s, "note": note})
-    metadata: Metadata = {"lag_s": lag_s, "limit_s": limit_s}
-    if lag_s > limit_s:
-        metadata["note"] = "capture or stream is behind or down; `twin status` shows both"
-    return Verdict(lag_s <= limit_s, metadata)
+        return Verdict(passed=False, metadata=metadata | {"note": NEVER})
+    metadata["lag_s"] = lag_s
+    passed = lag_s <= limit_s and not fresh.is_late(limit_s)
+    if not passed:
+        metadata["note"] = fresh.note(limit_s) or BEHIND
+    return Verdict(passed, metadata)
 
 
 def vectors_are_sound(subject: Subject) -> Verdict:

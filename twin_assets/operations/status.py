@@ -15,6 +15,7 @@ from twin_assets.errors import ConfigurationError, GenerationMissing, ServerUnav
 from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import seconds_of
 from twin_assets.models.generation import alias_of
+from twin_assets.operations.freshness import NEVER, Freshness, read_freshness
 from twin_assets.settings import Settings, without_credentials
 from twin_assets.source.client import connect
 from twin_assets.source.documents import DocumentSource
@@ -32,8 +33,9 @@ Facts = dict[Any, Any]
 def read_status(settings: Settings, runs: Callable[[], Mapping[str, Any]] | None = None) -> Facts:
     """Return what `twin status --json` prints; what a server that is down would know is None.
 
-    `lag_s` is in seconds of MongoDB's time; `problem` says why a server counts as down. All servers are asked
-    at once, each for 2 s at most. `runs` says how each job is doing.
+    `lag_s` is in seconds of MongoDB's time. `freshness` says how old documents were when they became
+    searchable, now and in the last hour, and in its `note` who is behind. `problem` says why a server counts
+    as down. All servers are asked at once, each for 2 s at most. `runs` says how each job is doing.
     """
     probes: dict[str, Callable[[], Any]] = {
         "mongodb": lambda: _ask_mongodb(settings),
@@ -64,6 +66,7 @@ def read_status(settings: Settings, runs: Callable[[], Mapping[str, Any]] | None
             for data_type in DataType
         },
         "lag_s": mongodb.get("lag_s"),
+        "freshness": mongodb.get("freshness") or _freshness(Freshness()),
         "queued": rabbitmq.get("queued"),
         "dead_letters": rabbitmq.get("dead_letters"),
     }
@@ -82,7 +85,16 @@ def _ask_mongodb(settings: Settings) -> Facts:
         watermark = meta.watermark(settings.rabbitmq_queues)
         if watermark is not None:
             facts["lag_s"] = max(0, seconds_of(source.now()) - seconds_of(watermark))
+        fresh = read_freshness(meta, settings)
+        note = NEVER if watermark is None else fresh.note(settings.lag_slo_s)
+        facts["freshness"] = _freshness(fresh, note)
         return facts
+
+
+def _freshness(found: Freshness, note: str = "") -> Facts:
+    """Return all figures, those that nobody knows as None, and who is behind where somebody is."""
+    names = ("age_s", "unpublished_s", "p50_s", "p95_s", "p99_s", "worst_s", "samples")
+    return {**{name: getattr(found, name) for name in names}, "note": note}
 
 
 def _ask_rabbitmq(settings: Settings) -> Facts:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from twin_assets.errors import PositionLost, SourceUnavailable
 from twin_assets.models.base import DataType
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
 from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
+from twin_assets.source.clock import ServerClock
 from twin_assets.source.events import EVENT_PIPELINE, EventBatch
 
 DRAIN_LIMIT_S = 0.02
@@ -29,12 +31,14 @@ TIMESTAMP_MARK = "82"
 class Position:
     """Where to go on: behind `token`, or at the cluster time `revision` where there is none yet.
 
-    Every change up to `revision` stands before it. `start_after` follows an invalidated stream.
+    Every change up to `revision` stands before it, and every one committed before `as_of` by MongoDB's wall
+    clock. `start_after` follows an invalidated stream.
     """
 
     token: Document | None
     revision: int
     start_after: bool = False
+    as_of: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,8 @@ class ChangeStream:
         self._database = database_of(client, database)
         self._limit = limit
         self._clock = clock
+        self._server_clock = ServerClock(client)
+        self._asked_at: datetime | None = None
         with translate_errors(client):
             self._session = client.start_session(causal_consistency=False)
         self._cursor_id = 0
@@ -103,9 +109,14 @@ class ChangeStream:
             self._open()
         events = EventBatch()
         drained = self._advance(events, wait_s)
+        if drained:
+            # Asked anew without waiting: what was found to be all is as of now, not of before the wait.
+            drained = self._advance(events, 0)
         deadline = self._clock() + DRAIN_LIMIT_S
         while not drained and self._cursor_id and len(events) < self._limit and self._clock() < deadline:
             drained = self._advance(events, 0)
+        # Right behind changes it is their own age that counts, with what it took them to get here.
+        self.position = replace(self.position, as_of=events.committed_at or self._asked_at)
         return ChangeBatch(
             changes=events.changes,
             lost=frozenset(events.lost),
@@ -128,6 +139,7 @@ class ChangeStream:
 
     def _advance(self, events: EventBatch, wait_s: float) -> bool:
         """Take one reply of the server; return whether it was empty, so that nothing is left before now."""
+        self._asked_at = self._server_clock.now()
         reply = self._run(
             {
                 "getMore": Int64(self._cursor_id),

@@ -25,7 +25,7 @@ EVENT_PIPELINE: list[Document] = [
             ]
         }
     },
-    {"$project": {"operationType": 1, "ns": 1, "to": 1, "documentKey": 1, "clusterTime": 1}},
+    {"$project": {"operationType": 1, "ns": 1, "to": 1, "documentKey": 1, "clusterTime": 1, "wallTime": 1}},
 ]
 
 
@@ -37,6 +37,7 @@ class EventBatch:
         self.lost: set[DataType] = set()
         self.unsupported: list[DeadLetter] = []
         self.revision = 0
+        self.committed_at: datetime | None = None
         self.invalidated: Document | None = None
         self._events = 0
 
@@ -47,6 +48,8 @@ class EventBatch:
         """Take in one event."""
         self._events += 1
         self.revision = timestamp_revision(event["clusterTime"])
+        # MongoDB 5 sends no wall time; the second before the commit is what is left.
+        self.committed_at = event.get("wallTime") or event["clusterTime"].as_datetime()
         kind = event["operationType"]
         if kind in HINTS:
             self._add_change(event, HINTS[kind])

@@ -6,13 +6,16 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pymongo import ASCENDING
+from pymongo import ASCENDING, UpdateOne
 
 from twin_assets.errors import ConfigurationError
+from twin_assets.models.ages import AgeHistogram, FreshnessRecord
 from twin_assets.models.base import DataType
 from twin_assets.models.change import Marker
+from twin_assets.source.ages import AgeRecords
 from twin_assets.source.changes import Position
-from twin_assets.source.client import Client, translate_errors
+from twin_assets.source.client import Client, Document, translate_errors
+from twin_assets.source.clock import ServerClock
 from twin_assets.source.plain import to_plain
 from twin_assets.source.registry import GenerationRegistry, increment
 
@@ -33,13 +36,17 @@ class MetaStore(GenerationRegistry):
         self._capture = self._database["capture"]
         self._queues = self._database["queues"]
         self._attempts = self._database["attempts"]
+        self._ages = AgeRecords(self._queues)
         self._has_expiry = False
+        self.clock = ServerClock(client)
 
     def load_position(self) -> Position | None:
         """Return where the capture goes on, None before its first snapshot was published."""
         with translate_errors(self._client):
             found = self._capture.find_one(POSITION)
-        return None if found is None else Position(found["token"], found["revision"], found["start_after"])
+        if found is None:
+            return None
+        return Position(found["token"], found["revision"], found["start_after"], found.get("as_of"))
 
     def save_position(self, position: Position) -> None:
         """Store where to go on; everything before it must be confirmed by the broker."""
@@ -47,6 +54,7 @@ class MetaStore(GenerationRegistry):
             "token": position.token,
             "revision": position.revision,
             "start_after": position.start_after,
+            "as_of": position.as_of,
             "saved_at": datetime.now(UTC),
         }
         with translate_errors(self._client):
@@ -75,13 +83,37 @@ class MetaStore(GenerationRegistry):
         with translate_errors(self._client):
             self._capture.delete_one(RECHECK)
 
-    def store_markers(self, markers: Mapping[int, Marker]) -> None:
-        """Store how far each queue has been applied; a position never moves backwards."""
+    def store_markers(self, markers: Mapping[int, Marker], ages: AgeHistogram | None = None) -> None:
+        """Store how far each queue has been applied, and the ages seen, in one request.
+
+        A position never moves backwards. Where the request is repeated, ages may count twice.
+        """
         if not markers:
             return
-        positions = {f"positions.{queue}": marker.position for queue, marker in markers.items()}
+        reached: Document = {f"positions.{queue}": marker.position for queue, marker in markers.items()}
+        reached |= {f"as_of.{queue}": marker.as_of for queue, marker in markers.items() if marker.as_of}
         with translate_errors(self._client):
-            self._queues.update_one(QUEUES, {"$max": positions}, upsert=True)
+            writes = [UpdateOne(QUEUES, {"$max": reached}, upsert=True)]
+            if ages is not None and ages.samples:
+                writes.append(self._ages.addition(ages, self.clock.now()))
+            self._queues.bulk_write(writes, ordered=False)
+
+    def applied_until(self) -> dict[int, datetime]:
+        """Return the moment of each queue up to which all commits have been applied."""
+        with translate_errors(self._client):
+            found = self._queues.find_one(QUEUES) or {}
+        return {int(queue): as_of for queue, as_of in found.get("as_of", {}).items()}
+
+    def freshness(self) -> FreshnessRecord:
+        """Return how old what is searchable is, and was in the last hour."""
+        with translate_errors(self._client):
+            position = self._capture.find_one(POSITION) or {}
+            applied = self.applied_until()
+            now = self.clock.now()
+            ages, since = self._ages.last_hour(now)
+        return FreshnessRecord(
+            now=now, published=position.get("as_of"), applied=applied, ages=ages, since=since
+        )
 
     def watermark(self, queues: int) -> int | None:
         """Return the revision up to which all queues have been applied, None until each has a marker."""

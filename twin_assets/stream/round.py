@@ -22,3 +22,8 @@ class Round:
     markers: dict[int, Marker]
     condemned: set[str] = field(default_factory=set)
     batch: Batch | None = None
+
+    @property
+    def passed(self) -> list[tuple[int, Marker]]:
+        """All markers with their queues, in order; `markers` has the last of each queue."""
+        return [(each.queue, each.message) for each in self.deliveries if isinstance(each.message, Marker)]

@@ -20,10 +20,12 @@ from twin_assets.errors import (
     SourceUnavailable,
 )
 from twin_assets.faults import FaultPoint, fault_point
+from twin_assets.models.ages import AgeHistogram
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Batch, Counts
 from twin_assets.operations.context import StepContext
+from twin_assets.operations.freshness import AgeMeter
 from twin_assets.operations.rate import Rate
 from twin_assets.operations.retention import sweep
 from twin_assets.stream.intake import Intake, is_suspect
@@ -66,6 +68,7 @@ class StreamSteps:
         self._swept: float | None = None
         self._accused: list[str] = []
         self._is_cut_off = False
+        self._meter: AgeMeter | None = None
         self._progress = StreamProgress(Counts())
         context.patience.on_change = self._tell
 
@@ -117,7 +120,7 @@ class StreamSteps:
             fault_point(FaultPoint.ALL_WRITTEN)
             meta = self._context.twin.meta
             if each.markers:
-                self._context.patience(partial(meta.store_markers, each.markers))
+                self._context.patience(partial(meta.store_markers, each.markers, self._ages_of(each)))
             if suspects := suspect_keys(each.deliveries):
                 self._context.patience(partial(meta.clear_attempts, suspects))
                 self._accused = []
@@ -141,6 +144,13 @@ class StreamSteps:
         with suppress(SourceUnavailable):
             self._context.twin.meta.clear_attempts(self._accused)
             self._accused = []
+
+    def _ages_of(self, each: Round) -> AgeHistogram:
+        """Return the ages that a round's markers tell of now that it is written."""
+        twin, patience = self._context.twin, self._context.patience
+        if self._meter is None:
+            self._meter = AgeMeter(patience(twin.meta.applied_until), twin.settings.marker_interval_s)
+        return self._meter.measure(each.passed, patience(twin.meta.clock.now))
 
     def _each(self, rounds: Sequence[Round], step: Callable[[Batch], Batch]) -> Iterable[Round]:
         for each in rounds:

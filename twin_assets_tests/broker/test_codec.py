@@ -73,7 +73,7 @@ def test_a_change_comes_back_as_it_was(original: Change) -> None:
     assert decode(encode_change(original)) == original
 
 
-@given(st.builds(Marker, position=REVISIONS, sent_at=TIMES))
+@given(st.builds(Marker, position=REVISIONS, sent_at=TIMES, as_of=st.none() | TIMES))
 def test_a_marker_comes_back_as_it_was(original: Marker) -> None:
     assert decode(encode_marker(original)) == original
 
@@ -141,6 +141,10 @@ def test_any_fields_are_a_message_or_a_typed_error(fields: dict[str, object]) ->
         (body_with(kind="marker"), "field position is missing"),
         (body_with(kind="marker", position=1, sent_at="yesterday"), "field sent_at is not a time"),
         (
+            body_with(kind="marker", position=1, sent_at="2026-01-01T00:00:00Z", as_of="lately"),
+            "field as_of is not a time",
+        ),
+        (
             body_with(kind="marker", position=1, sent_at="2026-01-01T00:00:00"),
             "field sent_at has no time zone",
         ),
@@ -151,6 +155,11 @@ def test_a_wrong_body_says_what_is_wrong_in_one_line(body: bytes, reason: str) -
     assert reason in message
     assert "\n" not in message
     assert len(message) < 200
+
+
+def test_a_marker_that_a_former_version_left_in_the_queue_is_read() -> None:
+    left = b'{"v":1,"kind":"marker","position":7,"sent_at":"2026-01-02T03:04:05.000006+00:00"}'
+    assert decode(left) == marker(7)
 
 
 def test_a_field_of_a_later_version_of_this_code_is_ignored() -> None:
@@ -211,5 +220,7 @@ def test_the_form_on_the_wire_stays_as_it_is() -> None:
         "position": 7,
         "sent_at": "2026-01-02T03:04:05.000006+00:00",
     }
+    told = json.loads(encode_marker(marker(7).model_copy(update={"as_of": AT})))
+    assert told["as_of"] == "2026-01-02T03:04:05.000006+00:00"
     stored = json.loads(encode_dead_letter(letter(7, body=b"\x00", at=AT)))
     assert stored["body"] == b64encode(b"\x00").decode()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,11 +16,14 @@ from twin_assets.models.base import DataType
 from twin_assets.models.change import Hint, revision_of
 from twin_assets.source.changes import ChangeBatch, ChangeStream, Position, token_revision
 from twin_assets.source.client import Client, Document
+from twin_assets.source.clock import ServerClock
 from twin_assets.source.documents import DocumentSource
 from twin_assets_tests.source.builders import IDS_AND_ENTRIES, UNSUPPORTED_IDS, post
 
 pytestmark = pytest.mark.servers
 
+# MongoDB tells milliseconds, and the way to it and back takes some.
+CLOCK_ERROR = timedelta(milliseconds=50)
 Opener = Callable[[Position | None], ChangeStream]
 
 
@@ -35,6 +39,11 @@ def drain(stream: ChangeStream) -> list[ChangeBatch]:
         batches.append(stream.next_batch(0.05))
         if batches[-1].drained:
             return batches
+
+
+def at(batch: ChangeBatch) -> datetime:
+    assert batch.position.as_of is not None
+    return batch.position.as_of
 
 
 def entries_of(batches: list[ChangeBatch]) -> list[str]:
@@ -66,6 +75,25 @@ def test_ids_of_every_kind_come_through_and_others_are_letters(
     letters = [letter for batch in batches for letter in batch.unsupported]
     assert len(letters) == len(UNSUPPORTED_IDS)
     assert {(letter.stage, letter.type) for letter in letters} == {("capturing", DataType.POSTS)}
+
+
+def test_changes_are_as_of_their_own_commit_and_silence_is_as_of_now(
+    opened: Opener, client: Client, database: Database[Document]
+) -> None:
+    clock = ServerClock(client)
+    before = clock.now()
+    database.posts.insert_one(post(1))
+    after = clock.now()
+    with opened(None) as stream:
+        found = stream.next_batch(1)
+        assert entries_of([found]) == ["int:1"]
+        assert before - CLOCK_ERROR <= at(found) <= after + CLOCK_ERROR
+        asked = clock.now()
+        silent = stream.next_batch(0.3)
+        assert silent.drained
+        # As of the end of the wait, not of its beginning.
+        assert at(silent) - asked > timedelta(seconds=0.2)
+        assert at(silent) <= clock.now() + CLOCK_ERROR
 
 
 def test_a_second_stream_goes_on_exactly_where_the_first_stood(
