@@ -87,6 +87,7 @@ class Settings(BaseSettings):
     standby_hours: float = Field(default=24.0, ge=0)
     tombstone_hours: float = Field(default=24.0, ge=0)
     audit_cycle_hours: float = Field(default=24.0, gt=0)
+    embedding_cache_mb: float = Field(default=32.0, ge=0)
     rebuild_nice: int = Field(default=10, ge=0, le=19)
     auto_repair: bool = False
     auto_repair_limit: int = Field(default=100, ge=0)

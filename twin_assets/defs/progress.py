@@ -31,7 +31,7 @@ def capture_reporting(twin: TwinResource, settings: Settings) -> Reporting[Captu
     def observe(progress: CaptureProgress) -> Observed:
         with twin.open(settings) as opened:
             documents = {source_key(each): {"documents": opened.source.count(each)} for each in DataType}
-            changes = _published(progress) | _freshness(opened)
+            changes = _published(progress) | freshness_figures(opened)
         return {**documents, CHANGES_KEY: changes | _queued(settings)}
 
     return Reporting(
@@ -50,7 +50,7 @@ def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[Stream
         lag_s = stream_lag_s(progress)
         figures = pace if lag_s is None else pace | {"lag_s": lag_s}
         with twin.open(settings) as opened:
-            fresh = _freshness(opened)
+            fresh = freshness_figures(opened)
             found = {key: {**held, **figures, **fresh} for key, held in _collections(opened).items()}
         # Capture may be what is down: the plot of its asset goes on.
         return {**found, CHANGES_KEY: fresh}
@@ -95,7 +95,8 @@ def _published(progress: CaptureProgress) -> dict[str, int | float | str]:
     }
 
 
-def _freshness(twin: Twin) -> dict[str, int | float | str]:
+def freshness_figures(twin: Twin) -> dict[str, int | float | str]:
+    """Return how old documents were when they became searchable, as numbers that the UI plots."""
     from twin_assets.operations.freshness import read_freshness
 
     return dict(read_freshness(twin.meta, twin.settings).figures())

@@ -87,6 +87,7 @@ class Counts:
     chunks_written: int = 0
     chunks_embedded: int = 0
     chunks_reused: int = 0
+    chunks_recalled: int = 0
     from_cleaned: int = 0
 
     def add(self, other: Counts) -> None:

@@ -1,6 +1,7 @@
 """The expensive step: vectors for new text only, equal text once, in short slices that are stored at once.
 
-Text that another generation of the same recipe has embedded takes its vector from there.
+Text that another generation of the same recipe has embedded takes its vector from there, and text that this
+process has embedded before takes the vector that it got then.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def embed_batch(context: StepContext, batch: Batch) -> Batch:
                     if (share.generation.collection, chunk.point_id) not in reused:
                         key = (share.generation.recipe.short, chunk.content)
                         work.setdefault(key, []).append((share, plan, chunk))
+        _recall(context, batch, work, staging)
         # Texts of like length share a slice, since the encoder pads to the longest.
         ordered = sorted(work, key=lambda key: (key[0], len(key[1])))
         for slice_ in slices_by_recipe(ordered):
@@ -57,6 +59,24 @@ def _reuse(context: StepContext, batch: Batch, staging: _Staging) -> set[tuple[s
         batch.counts.chunks_reused += len(placed)
         staging.store(placed, embedded)
     return done
+
+
+def _recall(
+    context: StepContext, batch: Batch, work: dict[tuple[str, str], list[Placed]], staging: _Staging
+) -> None:
+    """Store what was embedded before, and take it out of the work; not where all is to be embedded anew."""
+    recalled: dict[tuple[str, str], list[EmbeddedChunkModel]] = {}
+    for key, placed in work.items():
+        if all(share.generation.reuse_vectors and not plan.wanted.force for share, plan, _ in placed):
+            recipe = _vector_recipe(placed[0][0].generation)
+            embedded = context.processors.recall(recipe, [chunk for _, _, chunk in placed])
+            if embedded is not None:
+                recalled[key] = embedded
+    for slice_ in slices_by_recipe(sorted(recalled)):
+        context.patience.check()
+        placed = [found for key in slice_ for found in work.pop(key)]
+        batch.counts.chunks_recalled += len(placed)
+        staging.store(placed, [each for key in slice_ for each in recalled[key]])
 
 
 class _Staging:

@@ -1,4 +1,7 @@
-"""The dispatchers for each recipe, built when first needed: one process loads one model once."""
+"""The dispatchers for each recipe, built when first needed: one process loads one model once.
+
+Vectors that the process has computed are remembered, up to a size.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from collections.abc import Sequence
 
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import CleanedModel
-from twin_assets.models.embedded import EmbeddedChunkModel
+from twin_assets.models.embedded import EMBEDDED_MODELS, EmbeddedChunkModel
 from twin_assets.models.raw import RawModel
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
+from twin_assets.operations.vector_cache import VectorCache
 from twin_assets.processing.dispatch import ChunkingDispatcher, CleaningDispatcher, EmbeddingDispatcher
 from twin_assets.processing.encoder import load_encoder
 
@@ -16,8 +20,9 @@ from twin_assets.processing.encoder import load_encoder
 class Processors:
     """Cleans, chunks and embeds by recipe."""
 
-    def __init__(self, *, max_chunks: int) -> None:
+    def __init__(self, *, max_chunks: int, cache_mb: float = 0) -> None:
         self._max_chunks = max_chunks
+        self._cache = VectorCache(int(cache_mb * 2**20))
         self._cleaning: dict[str, CleaningDispatcher] = {}
         self._chunking: dict[str, ChunkingDispatcher] = {}
         self._embedding: dict[str, EmbeddingDispatcher] = {}
@@ -41,4 +46,14 @@ class Processors:
             return []
         if recipe.short not in self._embedding:
             self._embedding[recipe.short] = EmbeddingDispatcher(recipe, load_encoder(recipe))
-        return self._embedding[recipe.short].dispatch(chunks)
+        embedded = self._embedding[recipe.short].dispatch(chunks)
+        for each in embedded:
+            self._cache.put(recipe.short, each.chunk.content, each.vector)
+        return embedded
+
+    def recall(self, recipe: VectorRecipe, chunks: Sequence[ChunkModel]) -> list[EmbeddedChunkModel] | None:
+        """Return chunks of one text with the vector that it was given before; None where it was not."""
+        vector = self._cache.get(recipe.short, chunks[0].content)
+        if vector is None:
+            return None
+        return [EMBEDDED_MODELS[chunk.data_type](chunk=chunk, vector=vector) for chunk in chunks]

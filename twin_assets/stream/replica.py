@@ -44,7 +44,9 @@ def run_stream(
     patience = Patience(stop)
     with suppress(Stopped):
         _prepare(twin, patience, stop=stop, is_first=replica == 0)
-        processors = Processors(max_chunks=twin.settings.max_chunks)
+        processors = Processors(
+            max_chunks=twin.settings.max_chunks, cache_mb=twin.settings.embedding_cache_mb
+        )
         _consume(StepContext(twin, processors, patience, twin.publisher), replica, stop=stop, report=report)
     log.info("the stream has stopped")
 

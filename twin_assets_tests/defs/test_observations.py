@@ -104,6 +104,27 @@ def test_nothing_is_looked_at_while_nothing_is_done(watched):
     assert len(watched.written) == 1
 
 
+def test_a_plotted_asset_gets_points_while_nothing_changes_and_the_others_none(watched):
+    watched.observer.plotted = [POSTS]
+    watched.figures[ARTICLES] = {"documents": 1}
+    watched.offer(1)
+    watched.offer(1, after=QUIET_S)
+    for minute in range(1, 31):
+        watched.figures[POSTS] = {"documents": 3, "age_s": 60.0 * minute}
+        watched.offer(1, after=60)
+    assert watched.keys() == [POSTS, ARTICLES, POSTS, POSTS]
+    assert values(watched.written[-1])["age_s"] > values(watched.written[-2])["age_s"] > 0
+
+
+def test_freshness_alone_is_no_news_of_an_asset_that_is_not_plotted(watched):
+    watched.offer(1)
+    watched.offer(1, after=QUIET_S)
+    watched.figures[POSTS] = {"documents": 3, "p95_s": 40.0, "worst_s": 90.0, "samples": 12}
+    watched.offer(2, after=INTERVAL_S)
+    watched.offer(2, after=QUIET_S)
+    assert len(watched.written) == 1
+
+
 def test_the_end_of_a_run_observes_what_is_left(watched):
     watched.offer(1)
     watched.observer.conclude(2, watched.look)

@@ -1,14 +1,27 @@
 from __future__ import annotations
 
 import time
+import uuid
 
 import pytest
 
-from twin_assets.defs.progress import capture_reporting, describe_stream, stream_lag_s, stream_reporting
+from twin_assets.defs.names import CHANGES_KEY
+from twin_assets.defs.observations import FRESHNESS
+from twin_assets.defs.progress import (
+    capture_reporting,
+    describe_stream,
+    freshness_figures,
+    lateness,
+    stream_lag_s,
+    stream_reporting,
+)
 from twin_assets.defs.resources import TwinResource
-from twin_assets.models.change import revision_of
+from twin_assets.models.ages import AgeHistogram
+from twin_assets.models.change import Marker, revision_of
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.capture import CaptureProgress
+from twin_assets.operations.twin import open_twin
+from twin_assets.settings import load_settings
 from twin_assets.stream.steps import StreamProgress
 from twin_assets_tests.defs.flows import quick_settings
 
@@ -46,6 +59,35 @@ def test_work_done_is_compared_by_value_although_the_counts_are_shared():
     before = work(progress)
     progress.counts.documents += 1
     assert work(progress) != before
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(0, 0), (25, 0), (40, 1), (70, 2), (130, 3), (3900, 8)])
+def test_lateness_is_news_at_the_limit_and_at_each_doubling(seconds, level):
+    assert lateness(StreamProgress(Counts(), watermark=position(seconds)), 30.0) == level
+
+
+def test_a_stream_that_gets_late_is_observed_although_it_does_nothing():
+    reporting = stream_reporting(TwinResource(), quick_settings())
+    counts = Counts(documents=3)
+    in_time, late = (StreamProgress(counts, watermark=position(seconds)) for seconds in (0, 600))
+    assert reporting.work(in_time) != reporting.work(late)
+    assert reporting.plotted == [CHANGES_KEY]
+
+
+@pytest.mark.servers
+def test_observations_hold_the_percentiles_as_numbers(mongodb_url):
+    settings = load_settings(mongodb_url=mongodb_url, mongodb_database=f"twin_{uuid.uuid4().hex[:12]}")
+    ages = AgeHistogram()
+    ages.add(250.0)
+    with open_twin(settings) as twin:
+        now = twin.meta.clock.now()
+        told = Marker(position=twin.source.now(), sent_at=now, as_of=now)
+        twin.meta.store_markers(dict.fromkeys(range(settings.rabbitmq_queues), told), ages)
+        figures = freshness_figures(twin)
+        twin.source.client.drop_database(settings.meta_database)
+    assert set(figures) == set(FRESHNESS)
+    assert all(isinstance(value, int | float) for value in figures.values())
+    assert figures["p95_s"] == pytest.approx(0.25, rel=0.05)
 
 
 @pytest.mark.parametrize("change", [{"lag_s": 9.0}, {"changes_per_s": 3.0}, {"revision": 7}])

@@ -15,6 +15,7 @@ from qdrant_client import models as q
 
 from twin_assets.models.change import Change
 from twin_assets.operations.apply import Applier
+from twin_assets.operations.batch import Counts
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience
@@ -76,14 +77,14 @@ def documents(twin: Twin) -> Any:
 
 
 @pytest.fixture
-def apply(twin: Twin) -> Callable[[list[Change]], None]:
-    """Apply changes as the stream would."""
+def apply(twin: Twin) -> Callable[[list[Change]], Counts]:
+    """Apply changes as the stream would, and say what was done."""
     patience = Patience(threading.Event())
-    processors = Processors(max_chunks=twin.settings.max_chunks)
+    settings = twin.settings
+    processors = Processors(max_chunks=settings.max_chunks, cache_mb=settings.embedding_cache_mb)
     applier = Applier(StepContext(twin, processors, patience, twin.publisher))
 
-    def run(changes: list[Change]) -> None:
-        if changes:
-            applier.apply(applier.fetch(changes))
+    def run(changes: list[Change]) -> Counts:
+        return applier.apply(applier.fetch(changes)) if changes else Counts()
 
     return run

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from twin_assets.models.ages import AgeHistogram
 from twin_assets.models.base import DataType, Snapshot
-from twin_assets.models.change import DeadLetter
+from twin_assets.models.change import DeadLetter, Marker
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.operations import predicates
 from twin_assets.operations.audit import audit
@@ -135,6 +136,25 @@ def test_a_dead_capture_fails_is_caught_up(twin):
     assert result.metadata["lag_s"] >= 60
     move_watermark(twin, ahead_s=0)
     assert results(twin)["qdrant/vector_posts", "is_caught_up"].passed
+
+
+def test_the_figures_of_the_hour_stand_in_is_caught_up_and_a_bad_hour_fails_it(twin):
+    now = twin.meta.clock.now()
+    told = Marker(position=twin.source.now(), sent_at=now, as_of=now)
+    late = AgeHistogram()
+    late.add(90_000.0, times=100)
+    twin.meta.store_markers(dict.fromkeys(range(twin.settings.rabbitmq_queues), told), late)
+    found = results(twin)["qdrant/vector_posts", "is_caught_up"]
+    assert found.passed
+    assert found.metadata["p50_s"] == pytest.approx(90, rel=0.05)
+    assert (found.metadata["worst_s"], found.metadata["samples"]) == (90, 100)
+    assert 0 <= found.metadata["age_s"] < 30
+    queues = twin.source.client[twin.settings.meta_database]["queues"]
+    before = now - timedelta(minutes=55)
+    queues.insert_one({"_id": "ages before", "minute": before, "ages": {"1": 1}, "worst_ms": 1.0})
+    failed = results(twin)["qdrant/vector_posts", "is_caught_up"]
+    assert not failed.passed
+    assert failed.metadata["note"].startswith("caught up now, but more than 5 % of the last hour")
 
 
 def test_differences_behind_a_dead_stream_are_shown_as_unconfirmed(twin, documents):

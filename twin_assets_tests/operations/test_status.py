@@ -14,6 +14,7 @@ from twin_assets.settings import load_settings
 from twin_assets.stack.ports import free_port
 from twin_assets_tests.operations.auditing import change, move_watermark, post
 
+FRESHNESS = {"age_s", "unpublished_s", "p50_s", "p95_s", "p99_s", "worst_s", "samples", "note"}
 NOTHING = {"source": None, "cleaned": None, "vector_documents": None, "chunks": None}
 
 
@@ -46,6 +47,8 @@ def test_servers_that_are_down_leave_gaps_and_nothing_else(tmp_path: Path):
     assert status["runs"] == {"capture_changes": {"state": "up"}}
     assert status["collections"] == {data_type.value: NOTHING for data_type in DataType}
     assert (status["lag_s"], status["queued"], status["dead_letters"]) == (None, None, None)
+    assert set(status["freshness"]) == FRESHNESS
+    assert status["freshness"]["age_s"] is None
 
 
 def test_a_stack_that_was_never_started_is_said_plainly(tmp_path: Path):
@@ -89,4 +92,6 @@ def test_all_figures_are_there_when_all_servers_are(twin, documents, apply, rabb
         "chunks": 0,
     }
     assert status["lag_s"] >= 40
+    assert set(status["freshness"]) == FRESHNESS
+    assert (status["freshness"]["age_s"], status["freshness"]["samples"]) == (None, 0)
     assert (status["queued"], status["dead_letters"]) == (1, 0)

@@ -134,6 +134,9 @@ class WordProcessors:
     def embed(self, recipe: object, chunks: Sequence[ChunkModel]) -> list[EmbeddedChunkModel]:
         return embed(chunks)
 
+    def recall(self, recipe: object, chunks: Sequence[ChunkModel]) -> None:
+        """Remember nothing."""
+
 
 class Impatience(Patience):
     """Tries again at once: what looks like a server's failure here is a rival that deletes meanwhile."""
