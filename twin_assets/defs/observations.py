@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ QUIET_S = 10.0
 LAST_LOOK_S = 5.0
 # A plot of freshness needs points while nothing changes: about a hundred events a day.
 PULSE_S = 900.0
+# What others did, such as a dead letter that was replayed, is seen although this run did nothing.
+IDLE_LOOK_S = 60.0
 
 
 class Survey(threading.Thread):
@@ -47,9 +50,9 @@ class Survey(threading.Thread):
 class Observer:
     """Writes an AssetObservation for each asset whose counts changed, at most every `interval_s`.
 
-    An asset that is `plotted` is written at every look, and looked at every `pulse_s` though nothing changed.
     It looks once the work has been quiet for a moment, so that a burst is observed at its end, and at the
-    latest `interval_s` after the first change that was not observed.
+    latest `interval_s` after the first change that was not observed. Where assets are `plotted`, it looks now
+    and then though no work was done, and writes these at least every `pulse_s`.
     """
 
     emit: Callable[[AssetObservation], None]
@@ -64,7 +67,9 @@ class Observer:
     _unobserved_s: float | None = None
     _looked_s: float | None = None
     _survey: Survey | None = None
+    _after_work: bool = False
     _written: dict[AssetKey, Figures] = field(default_factory=dict)
+    _written_s: dict[AssetKey, float] = field(default_factory=dict)
 
     def offer(self, work: Hashable, look: Callable[[], Observed]) -> None:
         """Note how much `work` was done; `look` at the assets when that is due. Returns at once."""
@@ -92,16 +97,17 @@ class Observer:
     def _is_due(self) -> bool:
         now_s = self.clock()
         if self._unobserved_s is None:
-            return bool(self.plotted) and now_s - self._pulsed_s() >= self.pulse_s
+            return bool(self.plotted) and now_s - self._rested_s() >= max(self.interval_s, IDLE_LOOK_S)
         if self._looked_s is not None and now_s - self._looked_s < self.interval_s:
             return False
         return now_s - self._changed_s >= self.quiet_s or now_s - self._unobserved_s >= self.interval_s
 
-    def _pulsed_s(self) -> float:
+    def _rested_s(self) -> float:
         return self._changed_s if self._looked_s is None else self._looked_s
 
     def _begin(self, look: Callable[[], Observed]) -> None:
         self._looked_s = self.clock()
+        self._after_work = self._unobserved_s is not None
         self._unobserved_s = None
         self._survey = Survey(look)
         self._survey.start()
@@ -110,11 +116,18 @@ class Observer:
         if self._survey is None or not self._survey.ended.is_set():
             return
         for key, figures in self._survey.observed.items():
-            if key in self.plotted or _counts(figures) != _counts(self._written.get(key, {})):
+            if self._is_news(key, figures):
                 self._written[key] = figures
+                self._written_s[key] = self.clock()
                 self.events += 1
                 self.emit(AssetObservation(key, metadata=dict(figures)))
         self._survey = None
+
+    def _is_news(self, key: AssetKey, figures: Figures) -> bool:
+        if _counts(figures) != _counts(self._written.get(key, {})):
+            return True
+        due = self._after_work or self.clock() - self._written_s.get(key, -math.inf) >= self.pulse_s
+        return key in self.plotted and due
 
 
 def _counts(figures: Figures) -> dict[str, int | float | str]:

@@ -51,15 +51,13 @@ def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[Stream
         figures = pace if lag_s is None else pace | {"lag_s": lag_s}
         with twin.open(settings) as opened:
             fresh = freshness_figures(opened)
-            found = {key: {**held, **figures, **fresh} for key, held in _collections(opened).items()}
-        # Capture may be what is down: the plot of its asset goes on.
-        return {**found, CHANGES_KEY: fresh}
+            return {key: {**held, **figures, **fresh} for key, held in _collections(opened).items()}
 
     return Reporting(
         work=lambda progress: (*vars(progress.counts).values(), lateness(progress, settings.lag_slo_s)),
         observe=observe,
         describe=describe_stream,
-        plotted=[CHANGES_KEY],
+        plotted=[collection_key(Snapshot.VECTOR, each) for each in DataType],
     )
 
 

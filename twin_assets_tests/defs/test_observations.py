@@ -116,6 +116,16 @@ def test_a_plotted_asset_gets_points_while_nothing_changes_and_the_others_none(w
     assert values(watched.written[-1])["age_s"] > values(watched.written[-2])["age_s"] > 0
 
 
+def test_what_others_did_to_a_plotted_asset_is_seen_though_no_work_was_done(watched):
+    watched.observer.plotted = [POSTS]
+    watched.offer(1)
+    watched.offer(1, after=QUIET_S)
+    watched.figures[POSTS] = {"documents": 3, "dead_letters": 1}
+    watched.offer(1, after=INTERVAL_S)
+    watched.offer(1, after=INTERVAL_S)
+    assert [values(event).get("dead_letters") for event in watched.written] == [None, 1]
+
+
 def test_freshness_alone_is_no_news_of_an_asset_that_is_not_plotted(watched):
     watched.offer(1)
     watched.offer(1, after=QUIET_S)

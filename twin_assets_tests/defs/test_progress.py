@@ -5,7 +5,7 @@ import uuid
 
 import pytest
 
-from twin_assets.defs.names import CHANGES_KEY
+from twin_assets.defs.names import CHANGES_KEY, collection_key
 from twin_assets.defs.observations import FRESHNESS
 from twin_assets.defs.progress import (
     capture_reporting,
@@ -17,6 +17,7 @@ from twin_assets.defs.progress import (
 )
 from twin_assets.defs.resources import TwinResource
 from twin_assets.models.ages import AgeHistogram
+from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Marker, revision_of
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.capture import CaptureProgress
@@ -71,7 +72,13 @@ def test_a_stream_that_gets_late_is_observed_although_it_does_nothing():
     counts = Counts(documents=3)
     in_time, late = (StreamProgress(counts, watermark=position(seconds)) for seconds in (0, 600))
     assert reporting.work(in_time) != reporting.work(late)
-    assert reporting.plotted == [CHANGES_KEY]
+
+
+def test_an_asset_is_plotted_by_one_run_alone_lest_its_newest_observation_be_half_of_the_figures():
+    capture = capture_reporting(TwinResource(), quick_settings()).plotted
+    stream = stream_reporting(TwinResource(), quick_settings()).plotted
+    assert capture == [CHANGES_KEY]
+    assert stream == [collection_key(Snapshot.VECTOR, each) for each in DataType]
 
 
 @pytest.mark.servers
