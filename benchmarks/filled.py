@@ -23,9 +23,9 @@ from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.settings import load_settings
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.stack import LocalStack
 from twin_assets.store import points
+from twin_assets_tests.free_ports import free_port
 
 POSTS = DataType.POSTS
 PAGE = 500

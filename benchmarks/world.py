@@ -11,8 +11,8 @@ from pathlib import Path
 
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.stack import LocalStack
+from twin_assets_tests.free_ports import free_port
 
 PORTS = ("mongodb", "rabbitmq", "rabbitmq_dist", "epmd", "qdrant", "qdrant_grpc", "dagster")
 LIMIT_S = 600.0

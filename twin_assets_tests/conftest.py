@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, settings
 
 from twin_assets.errors import StackError
 from twin_assets.stack.binaries import find_epmd, find_mongod, find_qdrant, find_rabbitmq
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.rabbitmq import EpmdServer, RabbitServer
 from twin_assets.stack.server import Server
 from twin_assets.stack.servers import MongoServer, QdrantServer
+from twin_assets_tests.free_ports import free_port
 
 TOOLS = Path(sys.prefix) / "tools"
 VHOSTS_AT_ONCE = 40

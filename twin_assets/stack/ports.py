@@ -14,14 +14,6 @@ POLL_S = 0.05
 DEATH_S = 5.0
 
 
-def free_port() -> int:
-    """Return a port that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def require_free(port: int, *, purpose: str, setting: str, patience_s: float = DEATH_S) -> None:
     """Raise StackError where the port stays taken; the message names its holder and the way out.
 
@@ -29,7 +21,7 @@ def require_free(port: int, *, purpose: str, setting: str, patience_s: float = D
     holder cannot be named is waited for.
     """
     deadline = time.monotonic() + patience_s
-    while not _is_free(port):
+    while not is_free(port):
         holder = _holder_of(port)
         if holder or time.monotonic() >= deadline:
             raise StackError(
@@ -39,7 +31,8 @@ def require_free(port: int, *, purpose: str, setting: str, patience_s: float = D
         time.sleep(POLL_S)
 
 
-def _is_free(port: int) -> bool:
+def is_free(port: int) -> bool:
+    """Say whether a server may listen there now."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -97,13 +97,14 @@ class ChildProcess:
             shutil.copyfile(self.log_file, self.log_file.with_suffix(".log.1"))
             os.truncate(self.log_file, 0)
 
-    def last_words(self) -> str:
-        """Return the last line of the log that is not empty, for an error message."""
+    def last_words(self, *, besides: str | None = None) -> str:
+        """Return the last line of the log that neither is empty nor begins with `besides`, for an error."""
         try:
             lines = self.log_file.read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
+        said = (line.strip()[:300] for line in reversed(lines) if line.strip())
+        return next((line for line in said if besides is None or not line.startswith(besides)), "")
 
     @property
     def _mark(self) -> str:

@@ -49,6 +49,7 @@ class RabbitServer(Server):
     """RabbitMQ with the user guest and the virtual hosts it is given, so that tests need not share one."""
 
     name = "rabbitmq"
+    epilogue = "Crash dump is being written"
 
     def __init__(
         self, state: Path, *, port: int, dist_port: int, epmd_port: int, vhosts: Collection[str] = ("/",)

@@ -19,6 +19,7 @@ class Server(ABC):
 
     name: str
     ports: dict[str, int]
+    epilogue: str | None = None  # how the line begins that a dying server writes after its reason
     start_timeout_s = 60.0
     stop_timeout_s = 30.0
 
@@ -56,8 +57,7 @@ class Server(ABC):
             self.stop()
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         launch = self.launch()
-        for setting, port in self.ports.items():
-            require_free(port, purpose=self.name, setting=setting)
+        self._require_ports()
         return launch
 
     def await_ready(self) -> None:
@@ -65,6 +65,7 @@ class Server(ABC):
         deadline = time.monotonic() + self.start_timeout_s
         while not self.is_ready():
             if self.process.has_died():
+                self._require_ports()
                 raise StackError(f"{self.name} ended while starting: {self.log_hint()}")
             if time.monotonic() > deadline:
                 raise StackError(
@@ -77,11 +78,15 @@ class Server(ABC):
         self.process.stop(timeout_s=self.stop_timeout_s)
 
     def log_hint(self) -> str:
-        return f"{self.process.last_words()} (log: {self.process.log_file})"
+        return f"{self.process.last_words(besides=self.epilogue)} (log: {self.process.log_file})"
 
     @property
     def port(self) -> int:
         return next(iter(self.ports.values()))
+
+    def _require_ports(self) -> None:
+        for setting, port in self.ports.items():
+            require_free(port, purpose=self.name, setting=setting)
 
 
 def plain_environment() -> dict[str, str]:

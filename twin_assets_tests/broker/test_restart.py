@@ -1,21 +1,24 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.broker.dead_letters import DeadLetters
 from twin_assets.broker.publisher import ChangePublisher
-from twin_assets.errors import BrokerUnavailable
+from twin_assets.errors import BrokerUnavailable, StackError
 from twin_assets.stack.binaries import find_rabbitmq
-from twin_assets.stack.ports import free_port
+from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.rabbitmq import NODE, EpmdServer, RabbitServer
 from twin_assets_tests.broker.builders import await_until, changes, letter, positions, receive
+from twin_assets_tests.free_ports import free_port
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 RESTART_S = 60.0
@@ -114,3 +117,25 @@ def test_a_broker_out_of_memory_blocks_publishing_with_a_limit_and_a_reason(own_
                 return False
 
         await_until(is_published_again)
+
+
+def test_port_that_is_taken_while_the_broker_starts_is_named(
+    server_binaries: dict[str, object], tmp_path: Path
+) -> None:
+    epmd = EpmdServer(tmp_path, port=free_port())
+    server = RabbitServer(tmp_path, port=free_port(), dist_port=free_port(), epmd_port=epmd.port)
+    try:
+        epmd.start()
+        epmd.await_ready()
+        server.start()
+        with (
+            socket.create_server((LOOPBACK, server.port)),
+            pytest.raises(
+                StackError, match=f"port {server.port} for rabbitmq is in use by .+ choose another"
+            ),
+        ):
+            server.await_ready()
+        assert "could_not_start_listener" in server.log_hint()
+    finally:
+        server.stop()
+        epmd.stop()

@@ -15,9 +15,9 @@ from twin_assets.settings import Settings
 from twin_assets.source.client import Client, connect, timestamp_revision
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.process import Launch
 from twin_assets.stack.servers import MongoServer
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.operations.capturing import Capturing, MemoryPublisher, MemoryTwin
 from twin_assets_tests.source.builders import post
 from twin_assets_tests.waiting import wait_until

@@ -12,8 +12,8 @@ from twin_assets.models.base import DataType
 from twin_assets.operations import features as features_module
 from twin_assets.operations.features import FeatureStore, SearchHit, merge
 from twin_assets.settings import load_settings
-from twin_assets.stack.ports import free_port
 from twin_assets.store.reading import resolve_alias
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.operations.auditing import change, post
 
 

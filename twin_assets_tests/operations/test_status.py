@@ -11,7 +11,7 @@ from twin_assets.broker.publisher import ChangePublisher
 from twin_assets.models.base import DataType
 from twin_assets.operations.status import read_status, shown_url
 from twin_assets.settings import load_settings
-from twin_assets.stack.ports import free_port
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.operations.auditing import change, move_watermark, post
 
 FRESHNESS = {"age_s", "unpublished_s", "p50_s", "p95_s", "p99_s", "worst_s", "samples", "note"}

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.rabbitmq import EpmdServer, RabbitServer
 from twin_assets.stack.server import Server
 from twin_assets.stack.servers import MongoServer, QdrantServer
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.waiting import wait_until
 
 TOOLS = Path(sys.prefix) / "tools"

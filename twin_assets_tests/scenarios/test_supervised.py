@@ -5,7 +5,7 @@ All tests share one stack, and each has documents of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from twin_assets.models.base import DataType, Snapshot
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import URL_SCHEMES, Settings, load_settings
 from twin_assets.stack.dagster_api import DagsterApi
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.stack import LocalStack
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.consumers import BrokerView
 from twin_assets_tests.scenarios.documents import post
 from twin_assets_tests.scenarios.processes import is_gone
@@ -165,9 +165,18 @@ def test_no_text_is_left_in_events_and_logs_after_a_delete(settings, documents, 
     await_texts("int:21", [])
     assert run_job(dagster_api(settings), "verify_features", limit_s=RUN_S) in ("SUCCESS", "FAILURE")
     written = [settings.state_dir / "dagster", settings.state_dir / "logs"]
-    files = [path for folder in written for path in folder.rglob("*") if path.is_file()]
-    assert {"runs.db", "index.db"} & {path.name for path in files}, files
-    assert [path for path in files if secret.encode() in path.read_bytes()] == []
+    files = wait_until(lambda: contents(written), what="all files read before any is merged into another")
+    assert {"runs.db", "index.db"} & {path.name for path in files}, list(files)
+    assert [path for path, content in files.items() if secret.encode() in content] == []
+
+
+def contents(folders: Sequence[Path]) -> dict[Path, bytes] | None:
+    """Read all files; None where one went meanwhile, as SQLite's log does when its database takes it over."""
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    try:
+        return {path: path.read_bytes() for path in files}
+    except FileNotFoundError:
+        return None
 
 
 def observed(key: AssetKey, settings: Settings) -> dict[str, Any]:

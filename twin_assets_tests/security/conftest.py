@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from twin_assets.settings import Settings, load_settings
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.rabbitmq import EpmdServer
 from twin_assets.stack.server import Server
 from twin_assets_tests.conftest import TOOLS
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.conftest import (  # noqa: F401 - fixtures
     capturing,
     documents,

@@ -14,8 +14,8 @@ import pytest
 from twin_assets.operations.twin import Twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stack.dagster import PROJECT
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.stack import LocalStack
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.documents import post
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

@@ -18,9 +18,9 @@ from twin_assets.source.client import (
     is_transient,
     translate_errors,
 )
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.process import Launch
 from twin_assets.stack.servers import MongoServer
+from twin_assets_tests.free_ports import free_port
 
 NOBODY = "mongodb://someone:secret@127.0.0.1:1/?replicaSet=rs0"
 

@@ -12,7 +12,7 @@ import pytest
 from twin_assets.errors import StackError
 from twin_assets.stack.dagster import PROJECT, DagsterServer
 from twin_assets.stack.dagster_api import DagsterApi
-from twin_assets.stack.ports import free_port
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.waiting import wait_until
 
 CODE = Path(__file__).parent / "dagster_project"

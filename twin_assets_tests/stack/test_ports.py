@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from twin_assets.errors import StackError
-from twin_assets.stack.ports import LOOPBACK, free_port, require_free
+from twin_assets.stack.ports import LOOPBACK, require_free
+from twin_assets_tests.free_ports import free_port
 
 
 def test_free_port_is_free() -> None:

@@ -7,8 +7,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from twin_assets.stack.ports import LOOPBACK, free_port
+from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.probes import answers_amqp, answers_epmd
+from twin_assets_tests.free_ports import free_port
 
 PROBES = [answers_amqp, answers_epmd]
 

@@ -162,3 +162,10 @@ def test_missing_program_has_died_and_its_log_says_why(child: ChildProcess) -> N
     child.start(Launch(["no-such-program"], ENVIRONMENT))
     wait_until(child.has_died, what="death noticed")
     assert "no-such-program" in child.last_words()
+
+
+def test_last_words_may_leave_out_an_epilogue(child: ChildProcess) -> None:
+    child.start(Launch(["sh", "-c", "echo the reason; echo; echo farewell, all"], ENVIRONMENT))
+    wait_until(child.has_died, what="death noticed")
+    assert child.last_words() == "farewell, all"
+    assert child.last_words(besides="farewell") == "the reason"

@@ -19,8 +19,9 @@ from pymongo import MongoClient
 from twin_assets.errors import StackError
 from twin_assets.settings import STACK_FILE, Settings, load_settings
 from twin_assets.stack.lock import FileLock
-from twin_assets.stack.ports import LOOPBACK, free_port
+from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.stack import LocalStack
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers

@@ -10,9 +10,9 @@ import pytest
 
 from twin_assets.faults import FaultPoint
 from twin_assets.models.base import DataType
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.process import Launch
 from twin_assets.stack.servers import QdrantServer
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.chaos.outage import LIMIT_S, Listener, counted_points, waits_said
 from twin_assets_tests.scenarios.chaos.small_disk import fill, small_disk
 from twin_assets_tests.scenarios.documents import post, words

@@ -19,8 +19,8 @@ from twin_assets.operations.audit import audit
 from twin_assets.operations.repair import repair
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings
-from twin_assets.stack.ports import free_port
 from twin_assets.stack.servers import MongoServer
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.chaos.losing import TOOLS, delete_queues, publish_all_changes
 from twin_assets_tests.scenarios.chaos.verdict import live, points_of
 from twin_assets_tests.scenarios.documents import article, post, words

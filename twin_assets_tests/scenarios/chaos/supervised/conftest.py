@@ -10,7 +10,7 @@ import pytest
 
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import URL_SCHEMES, Settings
-from twin_assets.stack.ports import free_port
+from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.chaos.supervised.dev_stack import DevStack
 from twin_assets_tests.scenarios.documents import article, post
 from twin_assets_tests.waiting import wait_until
