@@ -16,7 +16,6 @@ from twin_assets.errors import (
     ClusterTimeWentBack,
     DocumentRejected,
     MalformedMessage,
-    ServerUnavailable,
     SourceUnavailable,
 )
 from twin_assets.faults import FaultPoint, fault_point
@@ -27,12 +26,11 @@ from twin_assets.operations.batch import Batch, Counts
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.freshness import AgeMeter
 from twin_assets.operations.rate import Rate
-from twin_assets.operations.retention import sweep
+from twin_assets.stream.housekeeping import Housekeeping
 from twin_assets.stream.intake import Intake, is_suspect
 from twin_assets.stream.round import Round
 
 CRASH_LIMIT = 3
-SWEEP_INTERVAL_S = 3600.0
 
 log = logging.getLogger(__name__)
 
@@ -63,9 +61,8 @@ class StreamSteps:
         self._applier = Applier(context)
         self._intake = intake
         self._report = report
-        self._clock = clock
         self._rate = Rate(clock)
-        self._swept: float | None = None
+        self._housekeeping = Housekeeping(context.twin, clock)
         self._accused: list[str] = []
         self._is_cut_off = False
         self._meter: AgeMeter | None = None
@@ -127,7 +124,7 @@ class StreamSteps:
             fault_point(FaultPoint.MARKERS_STORED)
             self._intake.settle(each.deliveries)
             fault_point(FaultPoint.ACKNOWLEDGED)
-        self._sweep_when_due()
+        self._housekeeping.do()
         self._move(rounds)
         self._tell()
 
@@ -183,15 +180,6 @@ class StreamSteps:
             self._accused = suspects
         attempts = {key: self._context.patience(partial(count, key)) for key in suspects}
         return {key for key, number in attempts.items() if number > CRASH_LIMIT}
-
-    def _sweep_when_due(self) -> None:
-        if self._swept is None or self._clock() - self._swept > SWEEP_INTERVAL_S:
-            self._swept = self._clock()
-            try:
-                sweep(self._context.twin)
-            except ServerUnavailable as error:
-                # Housekeeping holds up no document, and no server is down for long.
-                log.warning("the sweep is put off by %.0f s: %s", SWEEP_INTERVAL_S, error)
 
     def _move(self, rounds: Sequence[Round]) -> None:
         positions = [marker.position for each in rounds for marker in each.markers.values()]

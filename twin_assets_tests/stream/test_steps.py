@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from twin_assets.errors import ClusterTimeWentBack, SourceUnavailable, StoreUnavailable
+from twin_assets.errors import ClusterTimeWentBack, StoreUnavailable
 from twin_assets.models.change import Marker
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience, Stopped
 from twin_assets.settings import Settings
 from twin_assets.stream.intake import SUSPECT_ATTEMPTS, Intake
 from twin_assets.stream.round import Round
-from twin_assets.stream.steps import SWEEP_INTERVAL_S, StreamSteps
+from twin_assets.stream.steps import StreamSteps
 from twin_assets_tests.stream.test_intake import FakeInbox, delivery
 
 
@@ -54,22 +54,11 @@ class FakeTwin:
     settings: Any = field(default_factory=Settings)
 
 
-@dataclass
-class DownAtTheSweep(Attempts):
-    """A meta store that is away just when old tombstones and standbys are looked for."""
-
-    asked: int = 0
-
-    def watermark(self, _: int) -> None:
-        self.asked += 1
-        raise SourceUnavailable("nowhere")
-
-
-def steps_of(source: Any, meta: Attempts, stop: threading.Event, **timing: Any) -> StreamSteps:
+def steps_of(source: Any, meta: Attempts, stop: threading.Event) -> StreamSteps:
     twin: Any = FakeTwin(source, meta)
     unused: Any = None
     context = StepContext(twin, unused, Patience(stop), unused)
-    return StreamSteps(context, Intake(FakeInbox(q0=[]), queues=[0]), report=lambda _: None, **timing)
+    return StreamSteps(context, Intake(FakeInbox(q0=[]), queues=[0]), report=lambda _: None)
 
 
 def test_a_stop_that_was_asked_for_is_no_guilt_of_the_document_in_hand():
@@ -103,13 +92,3 @@ def test_a_marker_that_no_clock_of_this_cluster_has_reached_stops_the_stream():
     assert list(steps.fetch([reached])) == [reached]
     with pytest.raises(ClusterTimeWentBack, match="11"):
         steps.fetch([ahead])
-
-
-def test_a_sweep_that_meets_an_outage_is_put_off_and_holds_up_nobody(caplog):
-    meta, now = DownAtTheSweep(), [0.0]
-    steps = steps_of(ClockAt(10), meta, threading.Event(), clock=lambda: now[0])
-    for now[0] in (0.0, 1.0, SWEEP_INTERVAL_S + 1.0):
-        steps.write([Round([], [], {})])
-    assert meta.asked == 2
-    said = f"the sweep is put off by 3600 s: {SourceUnavailable('nowhere')}"
-    assert [record.message for record in caplog.records] == [said] * 2
