@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.filled import POSTS, live_posts, running_servers, watched, write
 from benchmarks.report import keep
 from twin_assets.models.audit_state import AuditState
-from twin_assets.models.base import Snapshot
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.audit import EVERYTHING, AuditReport, audit
 from twin_assets.operations.since_last import audit_since_last
 from twin_assets.operations.twin import Twin

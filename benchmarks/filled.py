@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.world import PORTS
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import REVISION_BITS, Marker
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.processors import Processors

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from benchmarks.rebuilding import rebuilding
 from benchmarks.report import Figures
 from benchmarks.world import World, wait_for, wait_in_step
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.source.writer import storable
 
 POLL_S = 0.001

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from benchmarks.world import World, wait_for
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.courtesy import give_way
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import open_twin

@@ -19,7 +19,7 @@ from rich.table import Table
 
 from benchmarks.filled import POSTS, Watch, running_servers, watched, write
 from benchmarks.report import keep
-from twin_assets.models.base import Snapshot
+from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.generations import roll_back
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import Twin

@@ -17,8 +17,8 @@ from benchmarks.readiness import worker_of
 from benchmarks.report import Figures
 from benchmarks.texts import articles
 from benchmarks.world import World, wait_for, wait_in_step
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.chunk import ChunkModel
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.processing.dispatch import RawDispatcher

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from twin_assets.broker.strict_json import bytes_of, field, one_of, parse_object, shown, time_of
 from twin_assets.errors import MalformedMessage
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, Hint, Marker
+from twin_assets.models.kinds import DataType
 
 FORMAT_VERSION = 1
 MAX_BODY_BYTES = 64 * 1024

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 console = Console(highlight=False)
 errors = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -34,6 +35,8 @@ def say_json(value: Any) -> None:
 
 def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: str = "") -> None:
     """Print a table."""
+    from rich.table import Table
+
     table = Table(*columns, title=title or None, title_justify="left", title_style="bold")
     for row in rows:
         table.add_row(*(value if isinstance(value, str) else _cell(value) for value in row))
@@ -43,6 +46,8 @@ def say_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, title: s
 @contextmanager
 def progress_bar() -> Iterator[Progress]:
     """Give a progress display; where there is no terminal it stays silent."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),

@@ -10,7 +10,7 @@ import typer
 from twin_assets.cli.console import console, progress_bar, say, say_table
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.errors import TwinError
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

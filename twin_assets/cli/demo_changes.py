@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from twin_assets.errors import TwinError
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.twin import Twin
 from twin_assets.source.entries import id_of
 from twin_assets.source.writer import storable

@@ -9,7 +9,7 @@ import typer
 from twin_assets.cli.console import Json, say, say_json, say_table
 from twin_assets.cli.rebuild import Which, snapshots_of
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 if TYPE_CHECKING:
     from twin_assets.operations.generations import GenerationView

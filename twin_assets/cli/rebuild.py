@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from twin_assets.cli.console import progress_bar, say
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 
 if TYPE_CHECKING:
     from twin_assets.operations.rebuild import RebuildReport

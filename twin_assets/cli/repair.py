@@ -8,7 +8,7 @@ import typer
 
 from twin_assets.cli.console import Json, progress_bar, say, say_json, say_table
 from twin_assets.cli.exit_codes import ExitCode
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 if TYPE_CHECKING:
     from twin_assets.operations.repair import RepairReport

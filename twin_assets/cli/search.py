@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from twin_assets.cli.console import Json, say, say_json
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 PREVIEW = 160
 SEARCH_FIELDS = {"id", "type", "score", "content", "link", "author_id"}

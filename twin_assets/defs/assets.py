@@ -19,8 +19,8 @@ from twin_assets.defs.recipes import RecipeNote, describe_recipe, recipe_table
 from twin_assets.defs.reports import ProgressLog, metadata_of
 from twin_assets.defs.resources import TwinResource
 from twin_assets.errors import GenerationRejected
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.settings import Settings
 
 SOURCES = {

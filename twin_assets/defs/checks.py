@@ -17,8 +17,8 @@ from twin_assets.defs.beating import beating
 from twin_assets.defs.findings import metadata_of_check
 from twin_assets.defs.names import collection_key
 from twin_assets.defs.resources import TwinResource
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 
 CHECKS = {
     "matches_source": "Every MongoDB document is here as it is now, unaltered, and nothing else is.",

@@ -23,7 +23,7 @@ from twin_assets.defs.resources import TwinResource
 from twin_assets.defs.supervision import run_supervised
 from twin_assets.defs.verification import verify
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 
 if TYPE_CHECKING:
     from twin_assets.operations.capture import CaptureProgress

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dagster import AssetKey
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 
 CHANGES_KEY = AssetKey(["rabbitmq", "changes"])
 SOURCES_GROUP = "sources"

@@ -14,9 +14,9 @@ from twin_assets.defs.observations import Figures, Observed
 from twin_assets.defs.resources import TwinResource
 from twin_assets.defs.supervision import Reporting
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import seconds_of
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from dagster import MetadataValue, TableMetadataValue, TableRecord
 
 from twin_assets.errors import ModelUnavailable
-from twin_assets.models.base import DataType, Snapshot, stable_hash
+from twin_assets.models.base import stable_hash
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
 from twin_assets.settings import Settings
 

@@ -8,7 +8,7 @@ from pydantic import Field
 from twin_assets.defs.beating import beating
 from twin_assets.defs.findings import metadata_of_repair
 from twin_assets.defs.resources import TwinResource
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 if TYPE_CHECKING:
     from twin_assets.operations.repair import RepairReport

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from dagster import MetadataValue
 
 from twin_assets.defs.recipes import recipe_table
-from twin_assets.models.base import Snapshot
 from twin_assets.models.change import seconds_of
+from twin_assets.models.kinds import Snapshot
 
 if TYPE_CHECKING:
     from twin_assets.operations.rebuild import RebuildReport

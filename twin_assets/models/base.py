@@ -1,32 +1,18 @@
-"""What all models share: the data types, the states, and one strict, frozen base class."""
+"""What all models share: keys, hashes, and one strict, frozen base class."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from enum import StrEnum
 from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 
+from twin_assets.models.kinds import DataType
+
 ENTRY_MAX_LENGTH = 1024
 Entry = Annotated[str, StringConstraints(pattern=r"^(oid|str|int|uuid):", max_length=ENTRY_MAX_LENGTH)]
-
-
-class DataType(StrEnum):
-    """The kinds of documents, named as their MongoDB collections."""
-
-    POSTS = "posts"
-    ARTICLES = "articles"
-    REPOSITORIES = "repositories"
-
-
-class Snapshot(StrEnum):
-    """The two things made of every data type in Qdrant."""
-
-    CLEANED = "cleaned"
-    VECTOR = "vector"
 
 
 class TwinModel(BaseModel):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from twin_assets.models.base import DataType, Entry, TwinModel, document_key
+from twin_assets.models.base import Entry, TwinModel, document_key
+from twin_assets.models.kinds import DataType
 
 REVISION_BITS = 20
 HARMLESS_REVISION = 0

@@ -6,7 +6,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 from uuid import UUID, uuid5
 
-from twin_assets.models.base import DataType, text_hash
+from twin_assets.models.base import text_hash
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import ArticleFields, DocumentModel, PostFields, RepositoryFields
 
 POINT_NAMESPACE = UUID("6b0d4b5c-2f0e-5d3a-9a39-3b8f5d0f6a11")

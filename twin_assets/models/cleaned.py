@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cached_property
 from typing import Any, ClassVar
 
-from twin_assets.models.base import DataType, TwinModel, text_hash
+from twin_assets.models.base import TwinModel, text_hash
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import ArticleFields, DocumentModel, PostFields, RepositoryFields
 
 

@@ -9,8 +9,9 @@ from typing import ClassVar
 
 from pydantic import field_validator
 
-from twin_assets.models.base import DataType, TwinModel
+from twin_assets.models.base import TwinModel
 from twin_assets.models.chunk import ArticleChunkModel, ChunkModel, PostChunkModel, RepositoryChunkModel
+from twin_assets.models.kinds import DataType
 
 
 class EmbeddedChunkModel(TwinModel):

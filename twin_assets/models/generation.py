@@ -8,7 +8,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from twin_assets.models.base import DataType, Snapshot, TwinModel
+from twin_assets.models.base import TwinModel
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from twin_assets.models.base import DataType, Entry, TwinModel, document_key
+from twin_assets.models.base import Entry, TwinModel, document_key
+from twin_assets.models.kinds import DataType
 
 
 class Head(TwinModel):

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pydantic import BeforeValidator, Field
 
-from twin_assets.models.base import DataType, Entry, TwinModel, document_key, plain_id, stable_hash
+from twin_assets.models.base import Entry, TwinModel, document_key, plain_id, stable_hash
+from twin_assets.models.kinds import DataType
 
 
 def _as_text(value: Any) -> Any:

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from twin_assets.errors import ClusterTimeWentBack, DocumentRejected, GenerationMissing
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.batch import Batch, Counts, GenerationShare, Item
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.embed import embed_batch, embed_chunks

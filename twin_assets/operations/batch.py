@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType, document_key, stable_hash
+from twin_assets.models.base import document_key, stable_hash
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RawModel
 from twin_assets.models.recipe import CleanedRecipe, Recipe, VectorRecipe
 from twin_assets.store.plan import Action, DocumentPlan, Wanted

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 from twin_assets.errors import ClusterTimeWentBack, PositionLost, ServerUnavailable, StoreUnavailable
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, seconds_of
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.bookmark import Bookmark
 from twin_assets.operations.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stopped
 from twin_assets.operations.rate import Rate

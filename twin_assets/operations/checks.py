@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import AuditReport
 from twin_assets.operations.predicates import (
     PREDICATES,

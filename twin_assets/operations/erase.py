@@ -14,8 +14,9 @@ from enum import StrEnum
 from twin_assets.broker.depth import queue_depths
 from twin_assets.errors import AmbiguousId, GenerationMissing, NotApplied, UnknownDocument
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType, Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.fragments import Fragments, texts_in
 from twin_assets.operations.trace_files import look_in_files
 from twin_assets.operations.traces import EVERY, Place, Sought, look_everywhere

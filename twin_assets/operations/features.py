@@ -8,9 +8,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from twin_assets.errors import GenerationMissing, NoLiveGeneration
-from twin_assets.models.base import DataType, Snapshot, TwinModel
+from twin_assets.models.base import TwinModel
 from twin_assets.models.cleaned import FileSpan
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.processing.encoder import load_encoder
 from twin_assets.settings import Settings, load_settings

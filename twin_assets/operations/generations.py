@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from twin_assets.errors import ConfigurationError, GenerationMissing
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import retention
 from twin_assets.operations.proof import prove_known
 from twin_assets.operations.twin import Twin

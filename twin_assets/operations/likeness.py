@@ -8,11 +8,12 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twin_assets.models.base import DataType, document_key, plain_id, text_hash
+from twin_assets.models.base import document_key, plain_id, text_hash
 from twin_assets.models.chunk import chunk_point_id
 from twin_assets.models.cleaned import CleanedModel, RepositoryCleanedModel
 from twin_assets.models.embedded import vector_hash
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.differences import is_current
 from twin_assets.operations.version import Version

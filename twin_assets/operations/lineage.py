@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from twin_assets.models.base import Snapshot
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.cleaned import CLEANED_MODELS, CleanedModel
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.batch import Item
 from twin_assets.operations.twin import Twin

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 
-from twin_assets.models.base import Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.differences import Finding, Seen, judge
 from twin_assets.operations.likeness import ChunkTally, is_edited_head
 from twin_assets.operations.twin import Twin

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.twin import Twin
 from twin_assets.source.selection import select_entries
 

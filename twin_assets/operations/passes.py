@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from twin_assets.models.base import Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.twin import Twin
 from twin_assets.source.entries import is_reversible
 from twin_assets.store.found import FoundPoint, PointId, PointPage

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from twin_assets.broker.letter_reader import StoredLetter
 from twin_assets.errors import ModelUnavailable
-from twin_assets.models.base import DataType
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.audit import SHOWN, AuditReport, audit
 from twin_assets.operations.differences import ON_THEIR_WAY, Difference
 from twin_assets.operations.freshness import BEHIND, NEVER, read_freshness

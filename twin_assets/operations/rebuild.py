@@ -14,9 +14,9 @@ from functools import partial
 from itertools import chain, islice
 
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import DeadLetter
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.context import StepContext

@@ -9,9 +9,9 @@ from functools import partial
 
 from pydantic import ValidationError
 
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.audit import AuditReport, audit
 from twin_assets.operations.confirmation import Confirmation
 from twin_assets.operations.differences import ALLOWED, Difference

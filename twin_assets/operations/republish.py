@@ -7,9 +7,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, Hint
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.patience import Stopped
 from twin_assets.source.events import unsupported_letter
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 
 from twin_assets.errors import PositionLost
 from twin_assets.models.audit_state import AuditState
-from twin_assets.models.base import Snapshot
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.audit import AuditReport, audit, conclude, side_by_side, tell_tally
 from twin_assets.operations.differences import Finding
 from twin_assets.operations.look import Look

@@ -12,9 +12,9 @@ from pydantic import SecretStr
 
 from twin_assets.broker.depth import queue_depths
 from twin_assets.errors import ConfigurationError, GenerationMissing, ServerUnavailable
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import seconds_of
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.freshness import NEVER, Freshness, read_freshness
 from twin_assets.settings import Settings, without_credentials
 from twin_assets.source.client import connect

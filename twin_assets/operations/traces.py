@@ -9,8 +9,9 @@ from typing import Any
 
 from twin_assets.broker.depth import queue_depths
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.change import DeadLetter
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.fragments import Fragments, texts_in
 from twin_assets.operations.twin import Twin
 from twin_assets.store.traces import is_tombstone, scan_payloads

@@ -20,7 +20,7 @@ from twin_assets.store.generations import GenerationCollections
 from twin_assets.store.point_store import PointStore, open_store
 
 if TYPE_CHECKING:
-    from twin_assets.models.base import DataType, Snapshot
+    from twin_assets.models.kinds import DataType, Snapshot
 
 
 class Twin:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, ClassVar, NamedTuple
 
-from twin_assets.models.base import DataType
 from twin_assets.models.chunk import ArticleChunkModel, ChunkModel, PostChunkModel, RepositoryChunkModel
 from twin_assets.models.cleaned import CleanedModel, RepositoryCleanedModel
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.processing.factory import complete_table
 from twin_assets.processing.languages import language_of

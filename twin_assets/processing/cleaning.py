@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from datetime import date, time
 from typing import Any, ClassVar
 
-from twin_assets.models.base import DataType
 from twin_assets.models.cleaned import (
     ArticleCleanedModel,
     CleanedModel,
@@ -15,6 +14,7 @@ from twin_assets.models.cleaned import (
     PostCleanedModel,
     RepositoryCleanedModel,
 )
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RawModel
 from twin_assets.models.recipe import CleanedRecipe
 from twin_assets.processing.factory import complete_table

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from twin_assets.models.base import DataType, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.embedded import EmbeddedChunkModel
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RawModel
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.processing.chunking import ChunkingHandlerFactory

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from twin_assets.models.base import DataType
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.embedded import (
     ArticleEmbeddedChunkModel,
@@ -13,6 +12,7 @@ from twin_assets.models.embedded import (
     PostEmbeddedChunkModel,
     RepositoryEmbeddedChunkModel,
 )
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.factory import complete_table
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TypeVar
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS, RawModel
 from twin_assets.processing.factory import complete_table
 from twin_assets.processing.rejection import Unprocessable, field_name

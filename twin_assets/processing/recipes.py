@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe, Recipe, VectorRecipe
 from twin_assets.processing.encoder import describe_model
 from twin_assets.settings import Settings

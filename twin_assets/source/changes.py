@@ -17,8 +17,8 @@ import pymongo.errors
 from bson import Int64, Timestamp
 
 from twin_assets.errors import PositionLost, SourceUnavailable
-from twin_assets.models.base import DataType
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
+from twin_assets.models.kinds import DataType
 from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
 from twin_assets.source.clock import ServerClock
 from twin_assets.source.events import EVENT_PIPELINE, EventBatch

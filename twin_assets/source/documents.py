@@ -10,7 +10,7 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection as MongoCollection
 
 from twin_assets.errors import ClusterTimeWentBack, UnsupportedId
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
 from twin_assets.source.entries import entry_of, id_of, is_reversible

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from twin_assets.errors import UnsupportedId
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, Hint
+from twin_assets.models.kinds import DataType
 from twin_assets.source.client import Document, timestamp_revision
 from twin_assets.source.entries import describe_id, entry_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from twin_assets.errors import PositionLost
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.source.changes import ChangeStream, Position
 from twin_assets.source.client import Client
 

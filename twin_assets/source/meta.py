@@ -10,8 +10,8 @@ from pymongo import ASCENDING, UpdateOne
 
 from twin_assets.errors import ConfigurationError
 from twin_assets.models.ages import AgeHistogram, FreshnessRecord
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Marker
+from twin_assets.models.kinds import DataType
 from twin_assets.source.ages import AgeRecords
 from twin_assets.source.changes import Position
 from twin_assets.source.client import Client, Document, translate_errors

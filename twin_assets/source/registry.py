@@ -12,8 +12,8 @@ from pymongo.client_session import ClientSession
 from pymongo.collection import Collection
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus, alias_of, collection_name
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
 from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
 

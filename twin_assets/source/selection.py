@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pymongo.read_concern import ReadConcern
 
 from twin_assets.errors import ConfigurationError, UnsupportedId
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.source.client import Client, Document, database_of, translate_errors
 from twin_assets.source.entries import entries_meant_by, entry_of, id_of

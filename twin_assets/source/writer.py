@@ -19,7 +19,7 @@ from pymongo.collection import Collection as MongoCollection
 from pymongo.errors import BulkWriteError
 
 from twin_assets.errors import DocumentRejected, SourceUnavailable, UnsupportedId
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.source.client import (
     CODEC,
     TRANSIENT_CODES,

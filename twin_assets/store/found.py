@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from twin_assets.models.base import DataType, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.head import Head
+from twin_assets.models.kinds import DataType
 
 PointId = int | str
 

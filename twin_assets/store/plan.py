@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from twin_assets.models.base import DataType, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import ChunkModel, head_point_id
 from twin_assets.models.cleaned import CleanedModel
 from twin_assets.models.head import Head
+from twin_assets.models.kinds import DataType
 from twin_assets.store.points import StoredChunk, place_of
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrant_client import models as q
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.store import filters
 from twin_assets.store.inspection import TEXT_PAGE
 from twin_assets.store.point_store import PointStore

@@ -10,8 +10,8 @@ from functools import partial
 
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.errors import ConfigurationError, ModelUnavailable
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.bootstrap import ensure_generations, recipe_warnings
 from twin_assets.operations.context import StepContext

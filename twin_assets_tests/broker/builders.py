@@ -13,8 +13,8 @@ from typing import Self
 import aio_pika
 
 from twin_assets.broker.consumer import ChangeConsumer, Delivery
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, DeadLetter, Marker
+from twin_assets.models.kinds import DataType
 
 PATIENCE_S = 60.0
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)

@@ -19,8 +19,9 @@ from twin_assets.broker.codec import (
     encode_marker,
 )
 from twin_assets.errors import MalformedMessage
-from twin_assets.models.base import ENTRY_MAX_LENGTH, DataType
+from twin_assets.models.base import ENTRY_MAX_LENGTH
 from twin_assets.models.change import Change, DeadLetter, Hint, Marker
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.broker.builders import AT, change, letter, marker
 
 TEXTS = st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=300)

@@ -103,7 +103,16 @@ def test_replaying_a_number_that_is_not_there_is_wrong_usage(
 
 
 def test_help_does_not_load_what_takes_seconds():
-    heavy = ["torch", "dagster", "sentence_transformers", "qdrant_client", "pymongo", "aio_pika", "bytewax"]
+    heavy = [
+        "torch",
+        "dagster",
+        "sentence_transformers",
+        "qdrant_client",
+        "pymongo",
+        "aio_pika",
+        "bytewax",
+        "pydantic",
+    ]
     code = f"import sys, twin_assets.cli.app; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

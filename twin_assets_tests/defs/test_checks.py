@@ -4,7 +4,7 @@ from dagster import DagsterInstance, ExecuteInProcessResult, OpExecutionContext,
 
 from twin_assets.defs.checks import CHECKS, all_check_keys, build_checks
 from twin_assets.defs.verification import verify
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import checks as operations
 from twin_assets.operations.checks import CheckResult
 

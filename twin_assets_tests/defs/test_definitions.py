@@ -13,7 +13,7 @@ from dagster import (
 )
 
 from twin_assets.definitions import defs
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 COLLECTIONS = {f"qdrant/{kind}_{data_type}" for kind in ("cleaned", "vector") for data_type in DataType}
 

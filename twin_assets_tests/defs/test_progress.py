@@ -17,8 +17,8 @@ from twin_assets.defs.progress import (
 )
 from twin_assets.defs.resources import TwinResource
 from twin_assets.models.ages import AgeHistogram
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Marker, revision_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.capture import CaptureProgress
 from twin_assets.operations.twin import open_twin

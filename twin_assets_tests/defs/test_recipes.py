@@ -5,7 +5,7 @@ import pytest
 from twin_assets.defs.assets import build_collection
 from twin_assets.defs.names import collection_key
 from twin_assets.defs.recipes import describe_recipe
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets_tests.defs.flows import quick_settings
 
 SMALL = quick_settings(text_model="hash-16")

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from dagster import MaterializeResult
 
 from twin_assets.defs.reports import ProgressLog, metadata_of
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import revision_of
 from twin_assets.models.generation import Generation, GenerationStatus, collection_name
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.rebuild import RebuildReport

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from twin_assets.models.base import DataType
 from twin_assets.models.chunk import CHUNK_MODELS, ChunkModel
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS, RawModel
 
 FIELDS: dict[DataType, dict[str, Any]] = {

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from twin_assets.models.base import DataType, document_key, plain_id, stable_hash, text_hash
+from twin_assets.models.base import document_key, plain_id, stable_hash, text_hash
+from twin_assets.models.kinds import DataType
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),

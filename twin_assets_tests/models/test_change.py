@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, Hint, revision_of, seconds_of
+from twin_assets.models.kinds import DataType
 
 TIMES = st.integers(0, 2**32 - 1)
 INCREMENTS = st.integers(0, 2**20 - 1)

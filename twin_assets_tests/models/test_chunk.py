@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from twin_assets.models.base import DataType
 from twin_assets.models.chunk import head_point_id
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.models.builders import FIELDS, chunk
 
 

@@ -5,8 +5,8 @@ import math
 import pytest
 from pydantic import ValidationError
 
-from twin_assets.models.base import DataType
 from twin_assets.models.embedded import EMBEDDED_MODELS, vector_hash
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.models.builders import chunk
 
 

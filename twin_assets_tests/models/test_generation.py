@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import alias_of, collection_name
+from twin_assets.models.kinds import DataType, Snapshot
 
 
 @pytest.mark.parametrize("snapshot", Snapshot)

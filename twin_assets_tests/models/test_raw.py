@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 from pydantic import ValidationError
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets_tests.models.builders import FIELDS, raw
 

@@ -8,10 +8,11 @@ from typing import Any
 from qdrant_client import models as q
 
 from twin_assets.broker.letter_reader import StoredLetter
-from twin_assets.models.base import DataType, Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, Marker
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.twin import Twin
 
 WORDS = " ".join(f"word{number}" for number in range(40))

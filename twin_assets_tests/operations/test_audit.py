@@ -5,8 +5,9 @@ from uuid import uuid4
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot, text_hash
+from twin_assets.models.base import text_hash
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import version
 from twin_assets.operations.audit import audit
 from twin_assets.operations.differences import Difference

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import Twin

@@ -12,9 +12,9 @@ from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
 from twin_assets.errors import ClusterTimeWentBack, ConfigurationError, PositionLost
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Hint, Marker, revision_of
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe
 from twin_assets.operations import capture, republish
 from twin_assets.settings import Settings

@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from twin_assets.models.ages import AgeHistogram
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import DeadLetter, Marker
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import predicates
 from twin_assets.operations.audit import audit
 from twin_assets.operations.checks import CHECKS, GATE, check_generation, evaluate_checks

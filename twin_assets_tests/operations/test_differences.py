@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from twin_assets.models.base import DataType
 from twin_assets.models.head import Head
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.differences import Difference, Finding, Seen, judge
 from twin_assets_tests.store.builders import RECIPE, generation
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
 from twin_assets.models.chunk import ChunkModel
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin

@@ -11,8 +11,8 @@ from twin_assets.broker.publisher import ChangePublisher
 from twin_assets.broker.topology import DEAD_QUEUE
 from twin_assets.errors import AmbiguousId, BrokerUnavailable, NotApplied, UnknownDocument
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.erase import State, erase
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings

@@ -8,7 +8,7 @@ from qdrant_client import models as q
 
 import twin_assets
 from twin_assets.errors import NoLiveGeneration, StoreUnavailable
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations import features as features_module
 from twin_assets.operations.features import FeatureStore, SearchHit, merge
 from twin_assets.settings import load_settings

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot, text_hash
+from twin_assets.models.base import text_hash
 from twin_assets.models.embedded import vector_hash
 from twin_assets.models.head import Head
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.likeness import ChunkTally, is_edited_head
 from twin_assets.operations.processors import Processors

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import AuditReport, audit
 from twin_assets.operations.differences import Difference
 from twin_assets.operations.repair import audit_live, await_mended, repair

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Marker, revision_of
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.retention import sweep
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of

@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import since_last
 from twin_assets.operations.audit import EVERYTHING
 from twin_assets.operations.checks import evaluate_checks

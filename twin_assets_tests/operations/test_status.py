@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from twin_assets.broker.publisher import ChangePublisher
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.status import read_status, shown_url
 from twin_assets.settings import load_settings
 from twin_assets_tests.free_ports import free_port

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.vector_cache import ENTRY_BYTES, VectorCache
 
 DIMENSION = 384

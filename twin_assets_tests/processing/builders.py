@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from twin_assets.models.base import DataType
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import CleanedModel
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.processing.dispatch import ChunkingDispatcher, CleaningDispatcher, RawDispatcher
 from twin_assets.processing.hash_encoder import HASH_MAX_TOKENS, HashEncoder

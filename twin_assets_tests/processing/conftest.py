@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.processing import encoder
 from twin_assets.processing.encoder import Encoder, load_encoder
 from twin_assets.processing.recipes import vector_recipe

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.dispatch import ChunkingDispatcher
 from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets_tests.processing.builders import PROSE, chunks_of, cleaned, vector_recipe

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import CleanedRecipe
 from twin_assets.processing.cleaning import LARGEST_CLEANED_BYTES
 from twin_assets.processing.dispatch import CleaningDispatcher, RawDispatcher

@@ -5,8 +5,8 @@ import traceback
 import pytest
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType
 from twin_assets.models.embedded import EMBEDDED_MODELS
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.dispatch import EmbeddingDispatcher
 from twin_assets.processing.encoder import SLICE
 from twin_assets_tests.processing.builders import RecordingEncoder, chunks_of, vector_recipe

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.chunking import ChunkingHandlerFactory
 from twin_assets.processing.cleaning import CleaningHandlerFactory
 from twin_assets.processing.embedding import EmbeddingHandlerFactory

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.processing.dispatch import ChunkingDispatcher, EmbeddingDispatcher
 from twin_assets.processing.encoder import Encoder, describe_model, load_encoder

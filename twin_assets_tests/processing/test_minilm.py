@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.dispatch import EmbeddingDispatcher
 from twin_assets.processing.encoder import Encoder, load_encoder
 from twin_assets.processing.recipes import vector_recipe

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets_tests.processing.builders import PROSE, document
 from twin_assets_tests.processing.strategies import any_texts, patiently

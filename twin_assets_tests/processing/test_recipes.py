@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from twin_assets.errors import ModelUnavailable
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.processing.recipes import cleaned_recipe, recipe_of, vector_recipe
 from twin_assets.settings import Settings
 from twin_assets_tests.processing.builders import POOLING, PROSE, write_json

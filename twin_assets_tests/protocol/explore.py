@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from twin_assets.errors import StoreUnavailable
-from twin_assets.models.base import Snapshot
+from twin_assets.models.kinds import Snapshot
 from twin_assets_tests.protocol.programs import rebuild, stream
 from twin_assets_tests.protocol.replay import DONE, FAILED, Program, Programs
 from twin_assets_tests.protocol.world import ABSENT, POISON, Effects, Version

@@ -10,11 +10,11 @@ from typing import Any
 from qdrant_client import models as q
 
 from twin_assets.errors import StoreUnavailable
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change, DeadLetter
 from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.cleaned import PostCleanedModel
 from twin_assets.models.embedded import EmbeddedChunkModel
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.raw import RawModel
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.context import StepContext

@@ -21,9 +21,9 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Batch
 from twin_assets.operations.context import StepContext

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.store.plan import Wanted
 from twin_assets.store.writer import GenerationWriter

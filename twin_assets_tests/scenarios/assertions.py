@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import audit
 from twin_assets.operations.twin import Twin
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.capture import CaptureProgress, run_capture
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings

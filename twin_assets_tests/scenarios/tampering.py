@@ -7,9 +7,10 @@ from typing import Any
 
 from qdrant_client import models as q
 
-from twin_assets.models.base import DataType, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.twin import Twin
 
 FUTURE = 1 << 52

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from twin_assets.cli.app import app
 from twin_assets.defs.repairing import repair_features
 from twin_assets.defs.resources import TwinResource
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import AuditReport, audit
 from twin_assets.operations.differences import Difference
 from twin_assets.operations.repair import audit_live, await_mended, repair

@@ -14,7 +14,7 @@ from bson import Binary, Int64, ObjectId
 
 from twin_assets.broker.topology import queue_name
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.bootstrap import recipe_warnings
 from twin_assets.operations.twin import open_twin
 from twin_assets.stream.replica import run_stream

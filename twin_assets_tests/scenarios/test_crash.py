@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from twin_assets.broker.depth import queue_depths
-from twin_assets.models.base import DataType, Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.scan import SCAN_BATCH

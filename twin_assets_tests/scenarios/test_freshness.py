@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from twin_assets.models.ages import AgeHistogram
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.checks import CheckResult, evaluate_checks
 from twin_assets.operations.freshness import NEVER, Part, read_freshness

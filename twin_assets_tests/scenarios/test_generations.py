@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from twin_assets.cli.app import app
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.errors import ConfigurationError, GenerationRejected, TwinError
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import rebuild as rebuild_module
 from twin_assets.operations.audit import audit
 from twin_assets.operations.generations import (

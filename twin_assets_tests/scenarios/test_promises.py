@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from twin_assets.broker.consumer import ChangeConsumer
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin
 from twin_assets_tests.scenarios.assertions import assert_clean

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from twin_assets.errors import GenerationRejected
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import proof
 from twin_assets.operations import rebuild as rebuild_module
 from twin_assets.operations import scan as scan_module

@@ -12,8 +12,8 @@ import pytest
 
 from twin_assets.errors import ConfigurationError
 from twin_assets.faults import FaultPoint
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import scan as scan_module
 from twin_assets.operations.audit import audit
 from twin_assets.operations.checks import CheckResult, evaluate_checks

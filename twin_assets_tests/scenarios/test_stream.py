@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers

@@ -18,7 +18,7 @@ from twin_assets.broker.topology import queue_names
 from twin_assets.cli.long_runs import ACTIVE, dagster_api, run_job
 from twin_assets.defs.names import CHANGES_KEY, collection_key
 from twin_assets.errors import GenerationMissing
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import URL_SCHEMES, Settings, load_settings
 from twin_assets.stack.dagster_api import DagsterApi

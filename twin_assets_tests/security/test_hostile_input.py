@@ -19,8 +19,8 @@ from twin_assets.broker.codec import (
     encode_change,
 )
 from twin_assets.errors import DocumentRejected, MalformedMessage
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.processors import Processors
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets_tests.processing.builders import document, vector_recipe

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
 from twin_assets.models.generation import alias_of
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.capture import run_capture
 from twin_assets.operations.checks import evaluate_checks
 from twin_assets.operations.features import FeatureStore

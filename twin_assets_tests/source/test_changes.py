@@ -12,8 +12,8 @@ from bson import Timestamp
 from pymongo.database import Database
 
 from twin_assets.errors import PositionLost, SourceUnavailable
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Hint, revision_of
+from twin_assets.models.kinds import DataType
 from twin_assets.source.changes import ChangeBatch, ChangeStream, Position, token_revision
 from twin_assets.source.client import Client, Document
 from twin_assets.source.clock import ServerClock

@@ -13,8 +13,8 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandFailedEvent, CommandListener, CommandStartedEvent, CommandSucceededEvent
 
 from twin_assets.errors import ClusterTimeWentBack, SourceUnavailable
-from twin_assets.models.base import DataType
 from twin_assets.models.change import revision_of
+from twin_assets.models.kinds import DataType
 from twin_assets.source.client import Client, Document, timestamp_revision
 from twin_assets.source.documents import DocumentSource
 from twin_assets_tests.source.builders import IDS_AND_ENTRIES, UNSUPPORTED_IDS, post

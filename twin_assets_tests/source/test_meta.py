@@ -8,8 +8,8 @@ import pytest
 from pymongo.database import Database
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Marker
+from twin_assets.models.kinds import DataType
 from twin_assets.source.changes import Position
 from twin_assets.source.client import Document
 from twin_assets.source.meta import MetaStore

@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe, Recipe, VectorRecipe
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore

@@ -6,7 +6,7 @@ import pytest
 from pymongo.database import Database
 
 from twin_assets.errors import DocumentRejected, SourceUnavailable
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.source.client import Client, Document
 from twin_assets.source.writer import MAX_DOCUMENT_BYTES, DocumentWriter, StorableDocument, storable
 from twin_assets_tests.free_ports import free_port

@@ -7,11 +7,12 @@ import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from twin_assets.models.base import DataType, Snapshot, text_hash
+from twin_assets.models.base import text_hash
 from twin_assets.models.chunk import ChunkModel, PostChunkModel
 from twin_assets.models.cleaned import PostCleanedModel
 from twin_assets.models.embedded import EmbeddedChunkModel, PostEmbeddedChunkModel
 from twin_assets.models.generation import Generation, GenerationStatus, collection_name
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe, VectorRecipe
 from twin_assets.store.plan import Wanted
 

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from twin_assets.models.base import DataType, text_hash
+from twin_assets.models.base import text_hash
 from twin_assets.models.head import Head
+from twin_assets.models.kinds import DataType
 from twin_assets.store.plan import Action, plan_document
 from twin_assets.store.points import StoredChunk, place_of
 from twin_assets_tests.store.builders import RECIPE, refused, wanted

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from twin_assets.models.base import Snapshot
+from twin_assets.models.kinds import Snapshot
 from twin_assets.store.generations import GenerationCollections
 from twin_assets.store.point_store import PointStore
 from twin_assets.store.writer import GenerationWriter

@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from twin_assets.broker.consumer import Delivery
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType
 from twin_assets.stream.intake import LARGEST_SHARE, SUSPECT_ATTEMPTS, Intake, Pace
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.ingest.article_text import (
     Article,
     ArticleError,

@@ -14,7 +14,7 @@ from math import ceil
 from pathlib import Path
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.ingest.articles import read_articles
 from twin_assets.operations.ingest.package_texts import PackageText, package_texts
 from twin_assets.operations.ingest.posts import read_posts

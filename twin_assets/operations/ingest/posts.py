@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.ingest.dates import as_time
 from twin_assets.operations.ingest.decoding import document_id
 from twin_assets.operations.ingest.json_lines import json_objects

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 
 SAMPLES = 5
 REFUSED_LINES = 1000

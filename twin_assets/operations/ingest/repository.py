@@ -12,7 +12,7 @@ from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.ingest.decoding import (
     decode,
     document_id,

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.operations.ingest.decoding import without_surrogates
 from twin_assets.operations.ingest.report import (

@@ -10,7 +10,7 @@ import pytest
 from pymongo.database import Database
 
 from twin_assets.errors import ConfigurationError
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.ingest import demo, package_texts
 from twin_assets.operations.ingest.package_texts import PackageText
 from twin_assets.operations.ingest.posts import read_posts

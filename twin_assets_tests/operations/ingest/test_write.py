@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pymongo.database import Database
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.operations.ingest.articles import ingest_articles
 from twin_assets.operations.ingest.posts import ingest_posts

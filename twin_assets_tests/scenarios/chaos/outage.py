@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.rebuild import RebuildReport, rebuild
 from twin_assets.operations.twin import Twin
 from twin_assets_tests.waiting import wait_until

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change
 from twin_assets.models.chunk import ChunkModel
+from twin_assets.models.kinds import DataType
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Counts

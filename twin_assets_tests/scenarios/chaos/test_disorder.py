@@ -8,8 +8,8 @@ import pytest
 
 from twin_assets.broker.consumer import ChangeConsumer
 from twin_assets.broker.depth import queue_depths
-from twin_assets.models.base import DataType
 from twin_assets.models.change import Change, Hint, revision_of
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.scenarios.chaos.pauses import watch_encoder
 from twin_assets_tests.scenarios.documents import article, post, repository, words
 from twin_assets_tests.waiting import wait_until

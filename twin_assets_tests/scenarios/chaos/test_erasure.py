@@ -13,8 +13,8 @@ from qdrant_client.models import PointStruct
 
 from twin_assets.cli.exit_codes import ExitCode
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import Twin
 from twin_assets.settings import Settings

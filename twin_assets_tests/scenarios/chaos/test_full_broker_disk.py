@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.stack.rabbitmq import RabbitServer
 from twin_assets_tests.scenarios.chaos.outage import Listener, waits_said
 from twin_assets_tests.scenarios.chaos.small_disk import fill, small_disk

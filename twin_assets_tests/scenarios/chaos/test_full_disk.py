@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from twin_assets.faults import FaultPoint
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.stack.process import Launch
 from twin_assets.stack.servers import QdrantServer
 from twin_assets_tests.free_ports import free_port

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.scenarios.chaos.poison import TEXT, UNENCODABLE, letters
 from twin_assets_tests.scenarios.documents import post
 from twin_assets_tests.scenarios.processes import environment_of

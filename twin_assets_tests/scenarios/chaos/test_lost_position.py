@@ -11,7 +11,7 @@ import pytest
 
 from twin_assets.errors import PositionLost
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.capture import FRUITLESS_RECOVERIES, CaptureProgress, run_capture
 from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.chaos.held import held_at

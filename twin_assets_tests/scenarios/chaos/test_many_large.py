@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.rebuild import rebuild
 from twin_assets_tests.scenarios.chaos.poison import letters
 from twin_assets_tests.scenarios.documents import post, repository

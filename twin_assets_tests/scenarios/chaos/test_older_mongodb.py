@@ -14,7 +14,7 @@ import pytest
 from bson import Int64, Timestamp
 from pydantic import SecretStr
 
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import audit
 from twin_assets.operations.repair import repair
 from twin_assets.operations.twin import Twin, open_twin

@@ -9,9 +9,10 @@ from itertools import count
 import pytest
 
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType, Snapshot, document_key
+from twin_assets.models.base import document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import republish
 from twin_assets.operations import scan as scan_module
 from twin_assets.operations.rebuild import rebuild

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twin_assets.faults import FaultPoint, arm
-from twin_assets.models.base import DataType
+from twin_assets.models.kinds import DataType
 from twin_assets_tests.scenarios.chaos.pauses import reading, watch_encoder
 from twin_assets_tests.scenarios.documents import post, words
 

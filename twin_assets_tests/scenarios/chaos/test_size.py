@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twin_assets.faults import FaultPoint
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.processing.encoder import SLICE
 from twin_assets.stream.intake import SUSPECT_ATTEMPTS
 from twin_assets.stream.steps import CRASH_LIMIT

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr
 
 from twin_assets.faults import FaultPoint
-from twin_assets.models.base import DataType, Snapshot
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.rebuild import rebuild
 from twin_assets_tests.scenarios.chaos.faulty import faulty_run
 from twin_assets_tests.scenarios.chaos.pauses import LIMIT_S

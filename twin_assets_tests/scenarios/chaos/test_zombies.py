@@ -9,8 +9,8 @@ import pytest
 from qdrant_client import models as q
 
 from twin_assets.faults import FaultPoint
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.change import Change
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.retention import sweep

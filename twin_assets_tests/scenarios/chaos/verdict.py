@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twin_assets.errors import DocumentRejected
-from twin_assets.models.base import DataType, Snapshot
 from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin
