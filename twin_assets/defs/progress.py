@@ -46,9 +46,7 @@ def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[Stream
     """Report how many documents and chunks each collection holds, and how far behind they are."""
 
     def observe(progress: StreamProgress) -> Observed:
-        pace = {"chunks_per_s": round(progress.chunks_per_s, 1), "dead_letters": progress.dead_letters}
-        lag_s = stream_lag_s(progress)
-        figures = pace if lag_s is None else pace | {"lag_s": lag_s}
+        figures = stream_figures(progress)
         with twin.open(settings) as opened:
             fresh = freshness_figures(opened)
             return {key: {**held, **figures, **fresh} for key, held in _collections(opened).items()}
@@ -61,6 +59,19 @@ def stream_reporting(twin: TwinResource, settings: Settings) -> Reporting[Stream
     )
 
 
+def stream_figures(progress: StreamProgress) -> Figures:
+    """Return what every collection's observation says of the stream that feeds it."""
+    figures: dict[str, int | float | str] = {
+        "chunks_per_s": round(progress.chunks_per_s, 1),
+        "dead_letters": progress.dead_letters,
+    }
+    if (lag_s := stream_lag_s(progress)) is not None:
+        figures["lag_s"] = lag_s
+    if (hit_rate := progress.counts.cache_hit_rate) is not None:
+        figures["cache_hit_rate"] = round(hit_rate, 3)
+    return figures
+
+
 def describe_stream(progress: StreamProgress) -> str:
     """Say in half a line how a stream does."""
     if progress.waiting_for:
@@ -69,7 +80,8 @@ def describe_stream(progress: StreamProgress) -> str:
     counts = progress.counts
     lag = "no position yet" if lag_s is None else f"lag {lag_s:.0f} s"
     dead = f", {progress.dead_letters} dead letters" if progress.dead_letters else ""
-    return f"{lag}, {counts.documents} documents, {counts.chunks_embedded} chunks embedded{dead}"
+    recalled = f", {counts.chunks_recalled} recalled" if counts.chunks_recalled else ""
+    return f"{lag}, {counts.documents} documents, {counts.chunks_embedded} chunks embedded{recalled}{dead}"
 
 
 def lateness(progress: StreamProgress, limit_s: float) -> int:

@@ -91,6 +91,12 @@ class Counts:
     chunks_recalled: int = 0
     from_cleaned: int = 0
 
+    @property
+    def cache_hit_rate(self) -> float | None:
+        """Of the chunks that were new everywhere, the share (0 to 1) that the cache knew; None of none."""
+        new = self.chunks_recalled + self.chunks_embedded
+        return self.chunks_recalled / new if new else None
+
     def add(self, other: Counts) -> None:
         """Add another batch's counts."""
         for name, value in vars(other).items():

@@ -12,6 +12,7 @@ from twin_assets.defs.progress import (
     describe_stream,
     freshness_figures,
     lateness,
+    stream_figures,
     stream_lag_s,
     stream_reporting,
 )
@@ -38,6 +39,13 @@ def test_a_stream_says_its_lag_and_what_it_did():
     said = describe_stream(progress)
     assert said.startswith(("lag 40 s", "lag 41 s"))
     assert said.endswith("12 documents, 80 chunks embedded, 2 dead letters")
+
+
+def test_vectors_that_come_from_the_cache_are_told_and_their_share_is_a_figure():
+    some = StreamProgress(Counts(chunks_embedded=3, chunks_recalled=1, chunks_reused=5))
+    assert "3 chunks embedded, 1 recalled" in describe_stream(some)
+    assert stream_figures(some)["cache_hit_rate"] == 0.25
+    assert "cache_hit_rate" not in stream_figures(StreamProgress(Counts(chunks_reused=5)))
 
 
 def test_a_stream_that_waits_says_for_whom():
