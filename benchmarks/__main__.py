@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.latency import measure_latency
 from benchmarks.readiness import measure_memory, measure_readiness
 from benchmarks.report import Figures, keep, show
+from benchmarks.startup import measure_startup
 from benchmarks.throughput import measure_throughput
 from benchmarks.world import running_world
 
@@ -27,6 +28,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="twin-bench-") as folder, running_world(Path(folder)) as world:
         print("readiness: a stream is ended, the sensor starts the next", flush=True)
         figures |= measure_readiness(world)
+        print("start-up: the command line", flush=True)
+        figures |= measure_startup()
         print("throughput: encoder alone, stream, encoder, rebuild, encoder", flush=True)
         figures |= measure_throughput(world, documents=arguments.documents)
         print("latency: single documents on an idle stream, and beside rebuilds", flush=True)

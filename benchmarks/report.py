@@ -17,6 +17,9 @@ Figures = dict[str, float]
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("twin_assets", "bytewax", "dagster", "qdrant-client", "sentence-transformers", "torch")
 AIMS = {
+    "tick_to_ready_stream_s": "< 10",
+    "twin_help_s": "< 0.3",
+    "twin_status_s": "< 1.5",
     "stream_to_encoder": "≥ 0.9",
     "rebuild_to_encoder": "≥ 0.9",
     "commit_to_searchable_p50_ms": "< 150",
