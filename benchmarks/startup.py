@@ -1,4 +1,4 @@
-"""How long the command line takes to answer: the fastest of a few tries, since a start only ever gets slower."""
+"""How long the command line takes to answer: the fastest of a few tries, as a start only gets slower."""
 
 from __future__ import annotations
 
