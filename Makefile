@@ -10,7 +10,7 @@ $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbit
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check audit chaos bench up down dev clean \
+.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -44,6 +44,9 @@ audit: $(AUDIT) ## Look for known vulnerabilities in constraints.txt (needs the 
 
 chaos: $(SETUP) ## Inject every fault of the suite, the slow ones too, and print what was lost (ARGS="-k ...")
 	@$(BIN)/python -m pytest -p twin_assets_tests.scenarios.chaos.report -m chaos --no-cov $(ARGS)
+
+soak: $(SETUP) ## Run what takes an hour beside the faults: half an hour of steady writes, the whole proof of the protocol
+	@$(BIN)/python -m pytest -m "nightly and not chaos" --no-cov $(ARGS)
 
 bench: $(SETUP) ## Measure throughput and latency, and print a table
 	@$(BIN)/python -m benchmarks $(ARGS)

@@ -167,9 +167,16 @@ class PointStore:
         if page:
             yield page
 
-    def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
-        """Write points that are absent or not newer than `revision`."""
-        fence = q.Filter(must=[filters.revision_at_most(revision)])
+    def upsert(
+        self,
+        collection: str,
+        points: Sequence[q.PointStruct],
+        *,
+        revision: int,
+        over: Sequence[q.FieldCondition] = (),
+    ) -> None:
+        """Write points that are absent or not newer than `revision`, and over what else is asked of them."""
+        fence = q.Filter(must=[filters.revision_at_most(revision), *over])
         for page in pages_of(points, WRITE_PAGE):
             with translated(self.url, collection):
                 self.client.upsert(collection, page, wait=True, update_filter=fence)

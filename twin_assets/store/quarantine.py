@@ -15,20 +15,23 @@ from twin_assets.store.plan import DocumentPlan, Wanted
 
 def quarantine(fence: Fence, plans: Sequence[DocumentPlan]) -> None:
     """Mark refused documents; the last good version moves to this revision with its chunks."""
-    good = [(plan.wanted, plan.head) for plan in plans if plan.head is not None and not plan.head.deleted]
-    never_good = [plan.wanted for plan in plans if plan.head is None or plan.head.deleted]
+    good = [(plan.wanted, plan.head) for plan in plans if plan.head is not None and plan.head.source_hash]
+    never_good = [plan.wanted for plan in plans if plan.head is None or not plan.head.source_hash]
     heads = [
         points.quarantine_head(
             fence.generation, wanted.entry, revision=fence.revision, quarantine_hash=wanted.quarantine_hash
         )
         for wanted in never_good
     ]
-    fence.store.upsert(fence.collection, heads, revision=fence.revision)
-    updates = [update for wanted, _ in good for update in _marks(fence, wanted)]
-    fence.store.set_payloads(fence.collection, updates)
+    # Not over a good version that a rival wrote meanwhile: the plan is made again with it.
+    no_good_one = [filters.hashes_in([""])]
+    fence.store.upsert(fence.collection, heads, revision=fence.revision, over=no_good_one)
     for wanted, head in good:
         if not head.settled:
-            _settle_good_version(fence, wanted, head)
+            _delete_what_is_older(fence, wanted, head)
+    updates = [update for wanted, _ in good for update in _marks(fence, wanted)]
+    fence.store.set_payloads(fence.collection, updates)
+    fence.settle([wanted for wanted, head in good if not head.settled])
 
 
 def _marks(fence: Fence, wanted: Wanted) -> list[tuple[dict[str, Any], q.Filter]]:
@@ -42,9 +45,11 @@ def _marks(fence: Fence, wanted: Wanted) -> list[tuple[dict[str, Any], q.Filter]
     ]
 
 
-def _settle_good_version(fence: Fence, wanted: Wanted, good: Head) -> None:
-    """Finish the clean-up that a crash had cut off behind a version that now stays for a while."""
-    reached = [filters.entries_in([wanted.entry]), filters.revision_at_most(fence.revision)]
+def _delete_what_is_older(fence: Fence, wanted: Wanted, good: Head) -> None:
+    """Finish the clean-up that a crash had cut off behind a version that now stays for a while.
+
+    Only up to that version's own revision: a newer one may have become the last good one since the plan.
+    """
+    reached = [filters.entries_in([wanted.entry]), filters.revision_at_most(good.revision)]
     others = [filters.HEAD, filters.hashes_in([good.source_hash])]
     fence.store.delete(fence.collection, q.Filter(must=reached, must_not=others))
-    fence.settle([wanted])

@@ -59,7 +59,12 @@ def _chunk_moves(fence: Fence, plans: Sequence[DocumentPlan]) -> list[tuple[dict
     reached = filters.revision_at_most(fence.revision)
     known = filters.hashes_in({plan.head.source_hash for plan in plans if plan.head})
     # Of a refused document only the last good version is here, whoever had it in hand last.
-    refused = [plan.wanted.entry for plan in plans if plan.wanted.quarantine_hash]
+    # One that never had any has no chunks: what is there is a late rival's, who will take it back.
+    refused = [
+        plan.wanted.entry
+        for plan in plans
+        if plan.wanted.quarantine_hash and plan.head and plan.head.source_hash
+    ]
     others = [plan.wanted.entry for plan in plans if not plan.wanted.quarantine_hash]
     return [
         (

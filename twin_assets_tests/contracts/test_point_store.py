@@ -13,7 +13,7 @@ from twin_assets.models.chunk import head_point_id
 from twin_assets.store import filters
 from twin_assets.store.generations import GenerationCollections
 from twin_assets.store.point_store import PointStore
-from twin_assets.store.points import chunk_point, document_head, tombstone
+from twin_assets.store.points import chunk_point, document_head, quarantine_head, tombstone
 from twin_assets_tests.store.builders import chunks_of, embed, generation, wanted
 from twin_assets_tests.store.memory_store import MemoryStore
 
@@ -55,6 +55,12 @@ def head_point(text: str | None, *, revision: int, settled: bool = False) -> q.P
 def upsert(text: str | None, *, revision: int) -> Callable[[PointStore], Any]:
     rows = chunk_points(text, revision=revision) if text else []
     return lambda store: store.upsert(NAME, [*rows, head_point(text, revision=revision)], revision=revision)
+
+
+def refuse(*, revision: int) -> Callable[[PointStore], Any]:
+    head = quarantine_head(GENERATION, ENTRY, revision=revision, quarantine_hash="bad")
+    no_good_one = [filters.hashes_in([""])]
+    return lambda store: store.upsert(NAME, [head], revision=revision, over=no_good_one)
 
 
 def set_payloads(*updates: tuple[dict[str, Any], q.Filter]) -> Callable[[PointStore], Any]:
@@ -100,6 +106,16 @@ HISTORIES: dict[str, list[Callable[[PointStore], Any]]] = {
         upsert("a b", revision=5),
         upsert(None, revision=6),
         delete(q.Filter(must=[filters.HEAD, filters.DELETED, filters.revision_above(6)])),
+    ],
+    "a refused document never replaces a good one": [
+        upsert("a b", revision=5),
+        refuse(revision=5),
+        refuse(revision=6),
+    ],
+    "a refused document replaces a tombstone that is not newer": [
+        upsert(None, revision=5),
+        refuse(revision=4),
+        refuse(revision=6),
     ],
     "points go by id": [
         upsert("a b", revision=5),

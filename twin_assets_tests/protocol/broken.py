@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+from qdrant_client import models as q
 
 from twin_assets.source.documents import SourceRead
 from twin_assets.store import filters
+from twin_assets.store import quarantine as quarantine_module
 from twin_assets.store import touch as touch_module
 from twin_assets.store.fence import Fence
 from twin_assets.store.plan import Action, DocumentPlan
@@ -74,8 +76,8 @@ def without_the_fence(patch: pytest.MonkeyPatch) -> None:
     """Upserts overwrite whatever stands there, newer or not."""
     upsert = DoorStore.upsert
 
-    def unfenced(self: DoorStore, collection: str, points: Any, *, revision: int) -> None:
-        upsert(self, collection, points, revision=1 << 50)
+    def unfenced(self: DoorStore, collection: str, points: Any, *, revision: int, over: Any = ()) -> None:
+        upsert(self, collection, points, revision=1 << 50, over=over)
 
     patch.setattr(DoorStore, "upsert", unfenced)
 
@@ -96,6 +98,41 @@ def with_a_touch_of_the_head_alone(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Fence, "delete_chunks", _deleting_nothing_older(Fence.delete_chunks))
 
 
+def with_a_refused_head_over_a_good_one(patch: pytest.MonkeyPatch) -> None:
+    """A document that seemed new when it was refused replaces a good version that came meanwhile."""
+    upsert = DoorStore.upsert
+
+    def over_anything(
+        self: DoorStore, collection: str, points: Any, *, revision: int, over: Any = ()
+    ) -> None:
+        upsert(self, collection, points, revision=revision)
+
+    patch.setattr(DoorStore, "upsert", over_anything)
+
+
+def with_a_refused_clean_up_as_far_as_the_read(patch: pytest.MonkeyPatch) -> None:
+    """Behind a last good version goes whatever is not of it, up to the revision of the refused one."""
+    clean_up = quarantine_module._delete_what_is_older
+
+    def further(fence: Fence, wanted: Any, good: Any) -> None:
+        clean_up(fence, wanted, good.model_copy(update={"revision": fence.revision}))
+
+    patch.setattr(quarantine_module, "_delete_what_is_older", further)
+
+
+def with_a_rivals_chunks_kept_where_none_was_good(patch: pytest.MonkeyPatch) -> None:
+    """A document that never had a good version keeps what a late rival puts down."""
+    chunk_moves = touch_module._chunk_moves
+
+    def all_moves(fence: Fence, plans: Sequence[DocumentPlan]) -> Any:
+        refused = [plan.wanted.entry for plan in plans if plan.wanted.quarantine_hash]
+        reached = [filters.entries_in(refused), filters.revision_at_most(fence.revision)]
+        chosen = q.Filter(must=reached, must_not=[filters.HEAD])
+        return [*chunk_moves(fence, plans), ({"revision": fence.revision}, chosen)]
+
+    patch.setattr(touch_module, "_chunk_moves", all_moves)
+
+
 def _deleting_nothing_older(delete: Callable[..., None]) -> Callable[..., None]:
     def only_exact(self: Fence, plans: Sequence[DocumentPlan], which: Any) -> None:
         if which.range is None or any(plan.action is not Action.TOUCH for plan in plans):
@@ -112,5 +149,11 @@ RULES: dict[str, tuple[Patch, Case]] = {
     "the time before the read": (with_the_time_taken_after_the_read, Case(("a", "b"), 0)),
     "the fence": (without_the_fence, Case(("a", "b"), 0)),
     "an unchanged document moves": (with_an_unchanged_document_left_alone, Case(("a b", "a c", "a b"), 1)),
+    "a refused head spares a good one": (with_a_refused_head_over_a_good_one, Case(("a b", "!"), 0)),
+    "a refused clean-up stops": (with_a_refused_clean_up_as_far_as_the_read, Case(("a", "!", "b"), 0)),
+    "nothing is kept where none was good": (
+        with_a_rivals_chunks_kept_where_none_was_good,
+        Case(("a", "!"), 0),
+    ),
     "chunks move with their head": (with_a_touch_of_the_head_alone, Case(("a b", "a c", "a b"), 1)),
 }

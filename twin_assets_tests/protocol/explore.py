@@ -120,6 +120,20 @@ class Exploration:
                 return found
         return found
 
+    def walk(self, times: int) -> Findings:
+        """Go from the first state to an end that many times, by chance: for what is too large to exhaust."""
+        found, choose = Findings(), random.Random(SEED).choice
+        for _ in range(times):
+            state, successors = self._first(), [self._first()]
+            while successors:
+                after = choose(successors)
+                self._judge_reader(state.world, after.world, found)
+                state = after
+                found.states += 1
+                successors = list(self._successors(state))
+            self._judge_end(state, found)
+        return found
+
     def _first(self) -> State:
         case = self._case
         first = self._effects.first_world(cleaned=case.has_cleaned).commit(case.versions[0])
@@ -200,16 +214,25 @@ class Exploration:
         return self._verdicts[key]
 
     def _judge_reader(self, before: int, after: int, found: Findings) -> None:
-        """A reader of the live vectors may see no document without chunks once it has some."""
+        """A reader of the live vectors may see no document without chunks once it shows some."""
         if before == after or None in self._case.versions:
             return
         at = int(self._case.has_cleaned)
         earlier, later = (self._effects.world(number).contents[at] for number in (before, after))
-        if earlier != later and self._has_chunks(earlier) and not self._has_chunks(later):
+        if earlier != later and self._shows_some(earlier) and not self._has_chunks(later):
             found.empty_reads.append(f"{self._effects.points(earlier)} -> {self._effects.points(later)}")
 
     def _has_chunks(self, content: int) -> bool:
         return any(not point.get("head") for point in self._effects.points(content).values())
+
+    def _shows_some(self, content: int) -> bool:
+        """Tell whether there are chunks, but for those that a late rival is about to take back.
+
+        It puts them down before it learns that the document was refused and never had a good version.
+        """
+        heads = [point for point in self._effects.points(content).values() if point.get("head")]
+        is_refused = any(head["quarantined"] and not head["source_hash"] for head in heads)
+        return self._has_chunks(content) and not is_refused
 
 
 def _keep_order(states: list[State]) -> None:
@@ -226,7 +249,9 @@ def is_right(points: Points, snapshot: Snapshot, version: Version) -> bool:
     if version is None:
         return not chunks and head["deleted"] and head["settled"]
     if version == POISON:
-        return bool(head["quarantined"]) and (not head.get("source_hash") or bool(chunks))
+        good = [point["source_hash"] for point in points.values() if not point.get("head")]
+        is_whole = snapshot is Snapshot.CLEANED or head["chunk_count"] == len(chunks)
+        return bool(head["quarantined"]) and is_whole and set(good) <= {head["source_hash"]}
     if head["deleted"] or head["quarantined"] or not head["settled"]:
         return False
     if snapshot is Snapshot.CLEANED:

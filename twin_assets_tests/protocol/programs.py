@@ -101,9 +101,16 @@ class DoorStore(PointStore):
         """No effect: a vector that is taken is written as one that was embedded, by the same upsert."""
         return {}
 
-    def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
+    def upsert(
+        self,
+        collection: str,
+        points: Sequence[q.PointStruct],
+        *,
+        revision: int,
+        over: Sequence[q.FieldCondition] = (),
+    ) -> None:
         if points:
-            self._ask("upsert", collection, points=tuple(points), revision=revision)
+            self._ask("upsert", collection, points=tuple(points), revision=revision, over=tuple(over))
 
     def set_payloads(self, collection: str, updates: Sequence[tuple[dict[str, Any], q.Filter]]) -> None:
         for update in updates:

@@ -54,8 +54,15 @@ class MemoryStore(PointStore):
         """Only payloads are kept, so there is never a vector to take."""
         return {}
 
-    def upsert(self, collection: str, points: Sequence[q.PointStruct], *, revision: int) -> None:
-        fence = q.Filter(must=[filters.revision_at_most(revision)])
+    def upsert(
+        self,
+        collection: str,
+        points: Sequence[q.PointStruct],
+        *,
+        revision: int,
+        over: Sequence[q.FieldCondition] = (),
+    ) -> None:
+        fence = q.Filter(must=[filters.revision_at_most(revision), *over])
         held = self._points(collection) if points else {}
         for point in points:
             point_id = str(point.id)
