@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from qdrant_client import models as q
 
-from twin_assets.models.head import Head
 from twin_assets.store import filters
 from twin_assets.store.fence import Fence
-from twin_assets.store.plan import DocumentPlan, Wanted, is_applied, plan_anew
-from twin_assets.store.points import StoredChunk
+from twin_assets.store.plan import DocumentPlan, is_applied, plan_anew
 
 
 def touch(fence: Fence, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
@@ -26,24 +25,40 @@ def touch(fence: Fence, plans: Sequence[DocumentPlan]) -> list[DocumentPlan]:
     again: list[DocumentPlan] = []
     if fence.has_chunks:
         fence.store.set_payloads(fence.collection, _chunk_moves(fence, plans))
-        again, plans = _changed(fence, plans)
+        seen = _look(fence, plans)
+        again, plans = seen.changed, seen.intact + seen.overtaken
     fence.store.set_payloads(fence.collection, _head_moves(fence, plans))
-    changed, touched = _changed(fence, plans, revision=fence.revision)
-    fence.delete_chunks(touched, filters.revision_below(fence.revision))
-    return again + changed
+    seen = _look(fence, plans, revision=fence.revision)
+    fence.delete_chunks(seen.intact, filters.revision_below(fence.revision))
+    # An attempt before this one may have put chunks down that it had no time to take back.
+    fence.delete_chunks(seen.overtaken, filters.revision_is(fence.revision))
+    return again + seen.changed
 
 
-def _changed(
-    fence: Fence, plans: Sequence[DocumentPlan], *, revision: int = 0
-) -> tuple[list[DocumentPlan], list[DocumentPlan]]:
-    """Return new plans for what is not as it was planned, or below `revision`, and the other old plans."""
-    again = [
-        plan_anew(wanted, head, stored)
-        for wanted, head, stored in fence.held([plan.wanted for plan in plans])
-        if not _is_intact(fence, wanted, head, stored, revision=revision)
-    ]
-    changed = {plan.wanted.key for plan in again}
-    return again, [plan for plan in plans if plan.wanted.key not in changed]
+@dataclass
+class _Seen:
+    """Documents by what became of them: `changed` ones are planned anew."""
+
+    intact: list[DocumentPlan] = field(default_factory=list)
+    overtaken: list[DocumentPlan] = field(default_factory=list)
+    changed: list[DocumentPlan] = field(default_factory=list)
+
+
+def _look(fence: Fence, plans: Sequence[DocumentPlan], *, revision: int = 0) -> _Seen:
+    """Tell what is as it was planned, and at `revision` or above, from what is not."""
+    seen, planned = _Seen(), {plan.wanted.key: plan for plan in plans}
+    for wanted, head, stored in fence.held([plan.wanted for plan in plans]):
+        if head is not None and head.revision > fence.revision:
+            seen.overtaken.append(planned[wanted.key])
+        elif (
+            head is not None
+            and head.revision >= revision
+            and is_applied(wanted, head, stored, recipe=fence.recipe)
+        ):
+            seen.intact.append(planned[wanted.key])
+        else:
+            seen.changed.append(plan_anew(wanted, head, stored))
+    return seen
 
 
 def _head_moves(fence: Fence, plans: Sequence[DocumentPlan]) -> list[tuple[dict[str, Any], q.Filter]]:
@@ -74,11 +89,3 @@ def _chunk_moves(fence: Fence, plans: Sequence[DocumentPlan]) -> list[tuple[dict
         for entries, also in ((others, [known]), (refused, []))
         if entries
     ]
-
-
-def _is_intact(
-    fence: Fence, wanted: Wanted, head: Head | None, stored: Sequence[StoredChunk], *, revision: int
-) -> bool:
-    if head is None or head.revision < revision:
-        return False
-    return head.revision > fence.revision or is_applied(wanted, head, stored, recipe=fence.recipe)

@@ -133,6 +133,17 @@ def with_a_rivals_chunks_kept_where_none_was_good(patch: pytest.MonkeyPatch) -> 
     patch.setattr(touch_module, "_chunk_moves", all_moves)
 
 
+def with_a_touch_that_takes_nothing_back(patch: pytest.MonkeyPatch) -> None:
+    """A second attempt that finds itself overtaken leaves what the first had put down."""
+    delete = Fence.delete_chunks
+
+    def of_writers(self: Fence, plans: Sequence[DocumentPlan], which: Any) -> None:
+        if which.match is None or any(plan.action is not Action.TOUCH for plan in plans):
+            delete(self, plans, which)
+
+    patch.setattr(Fence, "delete_chunks", of_writers)
+
+
 def _deleting_nothing_older(delete: Callable[..., None]) -> Callable[..., None]:
     def only_exact(self: Fence, plans: Sequence[DocumentPlan], which: Any) -> None:
         if which.range is None or any(plan.action is not Action.TOUCH for plan in plans):
@@ -149,6 +160,10 @@ RULES: dict[str, tuple[Patch, Case]] = {
     "the time before the read": (with_the_time_taken_after_the_read, Case(("a", "b"), 0)),
     "the fence": (without_the_fence, Case(("a", "b"), 0)),
     "an unchanged document moves": (with_an_unchanged_document_left_alone, Case(("a b", "a c", "a b"), 1)),
+    "an overtaken touch takes back": (
+        with_a_touch_that_takes_nothing_back,
+        Case(("a", "b", "a"), 1, crashes=1),
+    ),
     "a refused head spares a good one": (with_a_refused_head_over_a_good_one, Case(("a b", "!"), 0)),
     "a refused clean-up stops": (with_a_refused_clean_up_as_far_as_the_read, Case(("a", "!", "b"), 0)),
     "nothing is kept where none was good": (
