@@ -17,21 +17,30 @@ def quarantine(fence: Fence, plans: Sequence[DocumentPlan]) -> None:
     """Mark refused documents; the last good version moves to this revision with its chunks."""
     good = [(plan.wanted, plan.head) for plan in plans if plan.head is not None and plan.head.source_hash]
     never_good = [plan.wanted for plan in plans if plan.head is None or not plan.head.source_hash]
-    heads = [
-        points.quarantine_head(
-            fence.generation, wanted.entry, revision=fence.revision, quarantine_hash=wanted.quarantine_hash
-        )
-        for wanted in never_good
-    ]
-    # Not over a good version that a rival wrote meanwhile: the plan is made again with it.
-    no_good_one = [filters.hashes_in([""])]
-    fence.store.upsert(fence.collection, heads, revision=fence.revision, over=no_good_one)
+    good += _insert(fence, never_good)
     for wanted, head in good:
         if not head.settled:
             _delete_what_is_older(fence, wanted, head)
     updates = [update for wanted, _ in good for update in _marks(fence, wanted)]
     fence.store.set_payloads(fence.collection, updates)
     fence.settle([wanted for wanted, head in good if not head.settled])
+
+
+def _insert(fence: Fence, never_good: Sequence[Wanted]) -> list[tuple[Wanted, Head]]:
+    """Write heads where no good version stands; return where a rival wrote one meanwhile."""
+    if not never_good:
+        return []
+    heads = [
+        points.quarantine_head(
+            fence.generation, wanted.entry, revision=fence.revision, quarantine_hash=wanted.quarantine_hash
+        )
+        for wanted in never_good
+    ]
+    no_good_one = [filters.hashes_in([""])]
+    fence.store.upsert(fence.collection, heads, revision=fence.revision, over=no_good_one)
+    found = fence.store.heads(fence.collection, [wanted.head_id for wanted in never_good])
+    stand = [(wanted, found[wanted.key]) for wanted in never_good if wanted.key in found]
+    return [(wanted, head) for wanted, head in stand if head.source_hash]
 
 
 def _marks(fence: Fence, wanted: Wanted) -> list[tuple[dict[str, Any], q.Filter]]:
