@@ -30,6 +30,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM builder AS models
 ARG PROFILE
 ENV HF_HOME=/opt/models \
+    TWIN_ENCODER_DIR=/opt/models/encoders \
     TWIN_PROFILE=${PROFILE}
 COPY deploy/image/bake_models.py deploy/image/
 RUN mkdir -p /opt/models && python deploy/image/bake_models.py
@@ -51,6 +52,7 @@ ENV PATH=/opt/twin/bin:$PATH \
     HF_HUB_OFFLINE=1 \
     DO_NOT_TRACK=1 \
     DAGSTER_HOME=/opt/dagster/home \
+    TWIN_ENCODER_DIR=/opt/models/encoders \
     TWIN_PROFILE=${PROFILE} \
     TWIN_STATE_DIR=/var/lib/twin
 WORKDIR /var/lib/twin

@@ -53,7 +53,7 @@ def write(twin: Twin, numbers: range) -> None:
     """Write documents and their points, all at one revision, and say that everything is applied."""
     database = twin.source.client[twin.settings.mongodb_database]
     live = [live_posts(twin, snapshot) for snapshot in Snapshot]
-    processors = Processors(max_chunks=twin.settings.max_chunks)
+    processors = Processors.of(twin.settings)
     for start in range(numbers.start, numbers.stop, PAGE):
         documents = [_post(number) for number in range(start, min(start + PAGE, numbers.stop))]
         database[POSTS.value].insert_many(documents)

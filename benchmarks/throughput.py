@@ -43,7 +43,7 @@ class Cost:
 def measure_throughput(world: World, *, documents: int) -> Figures:
     """Encoder, stream, encoder, rebuild, encoder: each part is compared with the encoder around it."""
     raw = articles(documents, prefix="bench")
-    processors = Processors(max_chunks=world.settings.max_chunks)
+    processors = Processors.of(world.settings)
     chunks = _chunks(world, processors, raw)
     _encode(world, processors, chunks[:16])
     alone = [_encode(world, processors, chunks)]

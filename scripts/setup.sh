@@ -59,6 +59,8 @@ if ! install_packages; then
 fi
 
 scripts/install_rabbitmq.sh
+echo "setup: converting the bundled model for OpenVINO, where it is missing (half a minute)"
+.venv/bin/python scripts/convert_bundled_model.py
 echo "setup: fetching the servers' programs that are missing"
 .venv/bin/python -m twin_assets.stack.fetch
 echo "setup: done"

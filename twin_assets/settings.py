@@ -18,6 +18,7 @@ from pydantic_settings import (
 from twin_assets.errors import ConfigurationError
 
 STACK_FILE = "stack.json"
+ENCODER_DIR = Path(sys.prefix) / "encoders"
 URL_SCHEMES = {
     "mongodb_url": ("mongodb://", "mongodb+srv://"),
     "rabbitmq_url": ("amqp://", "amqps://"),
@@ -68,6 +69,8 @@ class Settings(BaseSettings):
     code_chunk_size: int = Field(default=1000, ge=50)
     code_chunk_overlap: int = Field(default=100, ge=0)
     max_chunks: int = Field(default=20_000, ge=1)
+    encoder_backend: Literal["auto", "torch", "openvino", "onnx"] = "auto"
+    encoder_dir: Path = ENCODER_DIR
     cleaning_ascii_only: bool = False
 
     local_mongodb_port: int = Field(default=27027, ge=1, le=65535)

@@ -5,4 +5,5 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-sys.stdout.write("\n".join(project["dependencies"]) + "\n")
+faster = project["optional-dependencies"]["openvino"]
+sys.stdout.write("\n".join([*project["dependencies"], *faster]) + "\n")

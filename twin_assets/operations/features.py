@@ -13,7 +13,8 @@ from twin_assets.models.cleaned import FileSpan
 from twin_assets.models.generation import alias_of
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
-from twin_assets.processing.encoder import load_encoder
+from twin_assets.processing.encoder import Encoder, load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.settings import Settings, load_settings
 from twin_assets.store.point_store import open_store
 from twin_assets.store.reading import resolve_alias, scan_documents, stored_recipe
@@ -133,7 +134,7 @@ class FeatureStore:
                 recipe = stored_recipe(self._store, collection)
                 if not isinstance(recipe, VectorRecipe):
                     break
-                vector = load_encoder(recipe).encode([text])[0].tolist()
+                vector = self._encoder(recipe).encode([text])[0].tolist()
                 found = self._store.search(collection, vector, limit=limit, author_id=author_id)
             except GenerationMissing:
                 continue  # dropped after a switch
@@ -141,6 +142,9 @@ class FeatureStore:
                 SearchHit.model_validate(_named(each.payload) | {"score": each.score}) for each in found
             ]
         raise NoLiveGeneration(alias)
+
+    def _encoder(self, recipe: VectorRecipe) -> Encoder:
+        return load_encoder(recipe, EncoderOptions.of(self._settings))
 
 
 def merge(groups: Iterable[Sequence[SearchHit]]) -> list[SearchHit]:

@@ -67,7 +67,7 @@ def rebuild(
     twin.meta.touch(generation.collection)
     fault_point(FaultPoint.COLLECTION_CREATED)
     patience = Patience(stop or threading.Event())
-    processors = Processors(max_chunks=twin.settings.max_chunks, cache_mb=twin.settings.embedding_cache_mb)
+    processors = Processors.of(twin.settings)
     context = StepContext(twin, processors, patience, _AlreadyReported())
     donors = patience(partial(_donors, twin, generation))
     counts = scan(context, generation, donors=donors, progress=progress or _silent)

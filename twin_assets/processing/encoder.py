@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from twin_assets.processing.encoder_options import EncoderOptions
+
 SLICE = 16
 _HASH_NAME = re.compile(r"hash-([1-9]\d{0,4})")
 
-_loaded: dict[tuple[str, str | None], Encoder] = {}
+_loaded: dict[tuple[str, str | None, EncoderOptions], Encoder] = {}
 _loading = Lock()
 
 
@@ -42,15 +44,16 @@ def describe_model(name: str) -> ModelDescription:
     return describe_folder(name, find_model(name))
 
 
-def load_encoder(recipe: VectorRecipe) -> Encoder:
+def load_encoder(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
     """Return the recipe's encoder, loaded once per process.
 
-    Raises ModelUnavailable where the weights are missing, or are not those that the recipe was made with.
+    Raises ModelUnavailable where the weights are missing, are not those that the recipe was made with, or
+    cannot be run as the options ask.
     """
     with _loading:
-        key = (recipe.model, recipe.instruction)
+        key = (recipe.model, recipe.instruction, options)
         if key not in _loaded:
-            _loaded[key] = _load(recipe)
+            _loaded[key] = _load(recipe, options)
         encoder = _loaded[key]
     if (encoder.dimension, encoder.max_tokens) != (recipe.dimension, recipe.max_tokens):
         raise ModelUnavailable(
@@ -61,15 +64,18 @@ def load_encoder(recipe: VectorRecipe) -> Encoder:
     return encoder
 
 
-def _load(recipe: VectorRecipe) -> Encoder:
+def _load(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
     description = describe_model(recipe.model)
     if description.pooling == "hash":
         return HashEncoder(description.dimension)
-    folder = find_model(recipe.model)
-    if recipe.instruction is None:
-        from twin_assets.processing.sentence_encoder import SentenceEncoder  # noqa: PLC0415 - loads torch
+    from twin_assets.processing.backends import make_encoder  # noqa: PLC0415 - only who has a model needs it
+    from twin_assets.processing.networks.converted import ModelFiles  # noqa: PLC0415 - the same
 
-        return SentenceEncoder(recipe.model, folder, description)
-    from twin_assets.processing.instructor_encoder import InstructorEncoder  # noqa: PLC0415 - loads torch
+    prompt = None if recipe.instruction is None else prompt_of(recipe.instruction)
+    files = ModelFiles(recipe.model, find_model(recipe.model), description.max_tokens, prompt)
+    return make_encoder(files, description, options)
 
-    return InstructorEncoder(recipe.model, folder, description, recipe.instruction)
+
+def prompt_of(instruction: str) -> str:
+    """Return an instruction as its model was trained to read it: `Represent the … for …: `."""
+    return f"{instruction.strip().rstrip(':').rstrip()}: "

@@ -19,6 +19,7 @@ from twin_assets.operations.patience import Patience, Stopped
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.encoder import load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.stream.flow import build_flow, run_flow
 from twin_assets.stream.intake import Intake
 from twin_assets.stream.source import ChangeSource
@@ -44,9 +45,7 @@ def run_stream(
     patience = Patience(stop)
     with suppress(Stopped):
         _prepare(twin, patience, stop=stop, is_first=replica == 0)
-        processors = Processors(
-            max_chunks=twin.settings.max_chunks, cache_mb=twin.settings.embedding_cache_mb
-        )
+        processors = Processors.of(twin.settings)
         _consume(StepContext(twin, processors, patience, twin.publisher), replica, stop=stop, report=report)
     log.info("the stream has stopped")
 
@@ -86,7 +85,7 @@ def _load_models(twin: Twin, patience: Patience) -> None:
         if not isinstance(generation.recipe, VectorRecipe):
             continue
         try:
-            load_encoder(generation.recipe)
+            load_encoder(generation.recipe, EncoderOptions.of(twin.settings))
         except ModelUnavailable as error:
             if generation.status is GenerationStatus.LIVE:
                 raise

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMAS = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
 # What belongs to one machine, and what the image itself sets.
-LOCAL_SETTINGS = re.compile(r"local_\w+|state_dir|tools_dir")
+LOCAL_SETTINGS = re.compile(r"local_\w+|state_dir|tools_dir|encoder_dir")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,10 @@ from twin_assets.store import points
 from twin_assets_tests.deploy.files import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
-NOT_LITERAL = {"tools_dir": "`tools` in the virtual environment"}
+NOT_LITERAL = {
+    "tools_dir": "`tools` in the virtual environment",
+    "encoder_dir": "`encoders` in the virtual environment",
+}
 ROW = re.compile(r"^\| `(TWIN_\w+)` \| ([^|]+) \|", flags=re.MULTILINE)
 
 

@@ -81,7 +81,7 @@ def apply(twin: Twin) -> Callable[[list[Change]], Counts]:
     """Apply changes as the stream would, and say what was done."""
     patience = Patience(threading.Event())
     settings = twin.settings
-    processors = Processors(max_chunks=settings.max_chunks, cache_mb=settings.embedding_cache_mb)
+    processors = Processors.of(settings)
     applier = Applier(StepContext(twin, processors, patience, twin.publisher))
 
     def run(changes: list[Change]) -> Counts:

@@ -1,4 +1,4 @@
-"""The two real models of the tests, loaded once."""
+"""The two real models of the tests, loaded once, as settings have it that say nothing."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import pytest
 from twin_assets.models.kinds import DataType
 from twin_assets.processing import encoder
 from twin_assets.processing.encoder import Encoder, load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.processing.recipes import vector_recipe
 from twin_assets.settings import Settings
 
 
 @pytest.fixture(scope="session")
 def minilm() -> Encoder:
-    return load_encoder(vector_recipe(Settings(_env_file=None), DataType.POSTS))
+    return load_encoder(vector_recipe(Settings(_env_file=None), DataType.POSTS), EncoderOptions())
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,25 @@ import pytest
 from twin_assets.errors import ModelUnavailable
 from twin_assets.processing import encoder
 from twin_assets.processing.encoder import Encoder, describe_model, load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.processing.model_files import ModelDescription
 from twin_assets_tests.processing.builders import POOLING, vector_recipe, write_json
 
-HEAVY = ("torch", "sentence_transformers", "transformers", "langchain_text_splitters", "unstructured")
+load = partial(load_encoder, options=EncoderOptions())
+HEAVY = (
+    "torch",
+    "sentence_transformers",
+    "transformers",
+    "langchain_text_splitters",
+    "unstructured",
+    "openvino",
+)
 
 
 def test_imports_and_descriptions_load_no_heavy_library() -> None:
     program = f"""
 import sys
-from twin_assets.processing import dispatch, encoder, instructor_encoder, recipes, sentence_encoder
+from twin_assets.processing import backends, dispatch, encoder, recipes
 encoder.describe_model("all-MiniLM-L6-v2")
 try:
     encoder.describe_model("nobody/has-this-model")
@@ -82,11 +92,13 @@ def test_model_without_dense_layer_has_the_pooled_width_and_no_instruction(tmp_p
 @pytest.mark.usefixtures("fresh_cache")
 def test_model_is_loaded_once_whatever_the_recipe_and_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     loads: list[str] = []
-    load = encoder._load
-    monkeypatch.setattr(encoder, "_load", lambda recipe: loads.append(recipe.model) or load(recipe))
+    real = encoder._load
+    monkeypatch.setattr(
+        encoder, "_load", lambda recipe, options: loads.append(recipe.model) or real(recipe, options)
+    )
     recipes = [vector_recipe(chunk_size=100 + n % 3) for n in range(30)]
     with ThreadPoolExecutor(8) as threads:
-        encoders = list(threads.map(load_encoder, recipes))
+        encoders = list(threads.map(load, recipes))
     assert loads == ["hash-16"]
     assert len(set(map(id, encoders))) == 1
 
@@ -95,7 +107,7 @@ def test_model_is_loaded_once_whatever_the_recipe_and_thread(monkeypatch: pytest
 @pytest.mark.parametrize("wrong", [{"dimension": 17}, {"max_tokens": 128}])
 def test_recipe_made_with_other_weights_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ModelUnavailable, match="its files say 16 dimensions and 256 tokens"):
-        load_encoder(vector_recipe(**wrong))
+        load(vector_recipe(**wrong))
 
 
 def assert_rows(rows: np.ndarray, count: int, model: Encoder) -> None:
@@ -106,12 +118,12 @@ def assert_rows(rows: np.ndarray, count: int, model: Encoder) -> None:
 
 @pytest.mark.parametrize("texts", [[], ["one"], ["one", "", " ", "💥", "\ud800", "漢字 " * 50]])
 def test_hash_vectors_are_unit_rows(texts: list[str]) -> None:
-    model = load_encoder(vector_recipe())
+    model = load(vector_recipe())
     assert_rows(model.encode(texts), len(texts), model)
 
 
 def test_hash_vectors_depend_on_the_text_alone_and_bring_like_texts_together() -> None:
-    model = load_encoder(vector_recipe(model="hash-256", dimension=256))
+    model = load(vector_recipe(model="hash-256", dimension=256))
     queues, same, other = model.encode(["queues keep order", "order is kept by queues", "a recipe for soup"])
     assert np.array_equal(model.encode(["queues keep order"])[0], queues)
     assert queues @ same > queues @ other

@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from tokenizers import Tokenizer
 
 from twin_assets.models.kinds import DataType
 from twin_assets.processing.dispatch import EmbeddingDispatcher
 from twin_assets.processing.encoder import Encoder, load_encoder
+from twin_assets.processing.encoder_options import Backend, EncoderOptions
+from twin_assets.processing.model_files import find_model
 from twin_assets.processing.recipes import vector_recipe
 from twin_assets.processing.splitter import Splitter
 from twin_assets.settings import Settings
@@ -42,15 +45,18 @@ def test_neighbours_change_the_last_bits_at_most(minilm: Encoder) -> None:
 
 
 @pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize("backend", [Backend.TORCH, Backend.OPENVINO])
 def test_loading_and_encoding_touch_no_network(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], backend: Backend
 ) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("the network was touched")
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    encoder = load_encoder(vector_recipe(Settings(_env_file=None), DataType.ARTICLES))
+    encoder = load_encoder(
+        vector_recipe(Settings(_env_file=None), DataType.ARTICLES), EncoderOptions(backend)
+    )
     assert encoder.encode(["https://example.org/image.png"]).shape == (1, 384)
     assert capfd.readouterr() == ("", "")
 
@@ -71,13 +77,11 @@ def test_dense_text_is_cut_to_what_the_model_reads(minilm: Encoder, text: str) -
     slices = [
         text[start:end] for start, end in Splitter(minilm, chunk_size=1000, chunk_overlap=100).split(text)
     ]
-    network = minilm._network  # type: ignore[attr-defined]
-    network.max_seq_length = 10_000
-    try:
-        lengths = [network.preprocess([piece])["input_ids"].shape[1] for piece in slices]
-    finally:
-        network.max_seq_length = minilm.max_tokens
-    assert max(lengths) <= 256
+    folder = find_model(minilm.model)
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    assert max(len(tokenizer.encode(piece).ids) for piece in slices) <= 256
 
 
 def test_several_threads_may_encode_and_count(minilm: Encoder) -> None:

@@ -24,6 +24,8 @@ _watched: dict[int, list[str]] = {}  # by thread
 
 
 def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _watched:
+        return  # nobody watches; at the interpreter's end the dictionary itself is gone
     seen = _watched.get(get_ident())
     if seen is not None and event.startswith(TOUCHING):
         seen.append(f"{event} {arguments!r:.200}")

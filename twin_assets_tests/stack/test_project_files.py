@@ -16,7 +16,7 @@ from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    *("help", "setup", "demo", "test", "lint", "check", "audit", "chaos", "bench"),
+    *("help", "setup", "demo", "test", "lint", "check", "audit", "chaos", "soak", "bench"),
     *("up", "down", "dev", "clean"),
     *("local-start-infra", "local-start-cdc", "local-bytewax", "local-insert-data-mongo"),
 }

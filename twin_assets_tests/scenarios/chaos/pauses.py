@@ -103,7 +103,7 @@ class Zombie:
 
 def applier_of(twin: Twin) -> Applier:
     """Return the stream's own steps, without its queues."""
-    processors = Processors(max_chunks=twin.settings.max_chunks)
+    processors = Processors.of(twin.settings)
     return Applier(StepContext(twin, processors, Patience(threading.Event()), twin.publisher))
 
 

@@ -39,7 +39,7 @@ class Verdict:
 def judge(twin: Twin) -> Verdict:
     """Compare every generation that is fed with what MongoDB holds now."""
     found = Verdict()
-    processors = Processors(max_chunks=twin.settings.max_chunks)
+    processors = Processors.of(twin.settings)
     for generation in twin.meta.generations():
         if generation.status is not GenerationStatus.RETIRED:
             _judge_generation(twin, generation, processors, found)

@@ -1,0 +1,1 @@
+"""What multiplies: one network per library that can run a model, behind one interface."""
