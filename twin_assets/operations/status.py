@@ -20,7 +20,7 @@ from twin_assets.settings import Settings, without_credentials
 from twin_assets.source.client import connect
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
-from twin_assets.store.point_store import open_store
+from twin_assets.store.glance import StoreGlance
 
 LIMIT_S = 2.0
 # Shorter, so that the reason for a failure comes before the limit.
@@ -103,7 +103,7 @@ def _ask_rabbitmq(settings: Settings) -> Facts:
 
 
 def _ask_qdrant(settings: Settings) -> Facts:
-    with open_store(settings, timeout_s=int(LIMIT_S)) as store:
+    with StoreGlance(settings, timeout_s=LIMIT_S) as store:
         store.check()
         facts: Facts = {}
         for data_type in DataType:

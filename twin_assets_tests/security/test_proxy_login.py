@@ -11,7 +11,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from twin_assets.errors import ConfigurationError, StackError
+from twin_assets.settings import Settings
 from twin_assets.stack.dagster_api import DagsterApi
+from twin_assets.store.glance import StoreGlance
 from twin_assets.store.point_store import PointStore
 from twin_assets_tests.security.servers import PASSWORD, QUOTED_PASSWORD
 
@@ -109,4 +111,13 @@ def test_qdrant_is_asked_with_the_urls_login(proxy: Proxy) -> None:
     with PointStore(f"http://user:{QUOTED_PASSWORD}@{proxy.place}") as store:
         store.check()
     with PointStore(f"http://{proxy.place}") as store, pytest.raises(ConfigurationError, match="refuses"):
+        store.check()
+
+
+def test_a_glance_at_qdrant_has_the_urls_login(proxy: Proxy) -> None:
+    with_login = Settings(_env_file=None, qdrant_url=f"http://user:{QUOTED_PASSWORD}@{proxy.place}")
+    without = Settings(_env_file=None, qdrant_url=f"http://{proxy.place}")
+    with StoreGlance(with_login, timeout_s=5) as store:
+        store.check()
+    with StoreGlance(without, timeout_s=5) as store, pytest.raises(ConfigurationError, match="refuses"):
         store.check()

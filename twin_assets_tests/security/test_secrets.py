@@ -23,6 +23,7 @@ from twin_assets.operations.features import FeatureStore
 from twin_assets.operations.status import read_status
 from twin_assets.settings import Settings, load_settings
 from twin_assets.source.client import connect
+from twin_assets.store.glance import StoreGlance
 from twin_assets.store.point_store import open_store
 from twin_assets_tests.security.conftest import Guarded
 from twin_assets_tests.security.saying import NOWHERE, all_that_is_said, leaks_in
@@ -44,6 +45,11 @@ def _ask_store(settings: Settings) -> None:
         store.check()
 
 
+def _ask_glance(settings: Settings) -> None:
+    with StoreGlance(settings, timeout_s=5) as store:
+        store.check()
+
+
 def _ask_features(settings: Settings) -> None:
     with FeatureStore(settings) as features:
         features.search("anything")
@@ -55,6 +61,7 @@ ASK: dict[str, Callable[[Settings], object]] = {
     "rabbitmq publisher": _ask_publisher,
     "rabbitmq letters": _ask_letters,
     "qdrant": _ask_store,
+    "a glance at qdrant": _ask_glance,
     "qdrant reader": _ask_features,
     "dagster": lambda settings: dagster_api(settings).active_runs(),
 }
