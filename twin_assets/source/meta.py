@@ -123,6 +123,12 @@ class MetaStore(GenerationRegistry):
         reached = [positions[str(queue)] for queue in range(queues) if str(queue) in positions]
         return min(reached) if len(reached) == queues else None
 
+    def newest_applied(self) -> int | None:
+        """Return the newest revision up to which any queue has been applied, None before the first."""
+        with translate_errors(self._client):
+            found = self._queues.find_one(QUEUES) or {}
+        return max(found.get("positions", {}).values(), default=None)
+
     def check_queues(self, queues: int) -> None:
         """Record the number of queues at first. Raises ConfigurationError where it differs later."""
         with translate_errors(self._client):

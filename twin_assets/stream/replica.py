@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 
 from twin_assets.broker.consumer import ChangeConsumer
-from twin_assets.errors import ConfigurationError, ModelUnavailable
+from twin_assets.errors import ClusterTimeWentBack, ConfigurationError, ModelUnavailable
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import VectorRecipe
@@ -52,6 +52,7 @@ def run_stream(
 
 def _prepare(twin: Twin, patience: Patience, *, stop: threading.Event, is_first: bool) -> None:
     settings = twin.settings
+    patience(partial(_check_time, twin))
     patience(partial(twin.meta.check_queues, settings.rabbitmq_queues))
     if is_first:
         for generation in patience(partial(ensure_generations, twin, stop=stop)):
@@ -62,6 +63,13 @@ def _prepare(twin: Twin, patience: Patience, *, stop: threading.Event, is_first:
         log.warning(warning)
     _load_models(twin, patience)
     patience(lambda: twin.publisher)
+
+
+def _check_time(twin: Twin) -> None:
+    """Raise ClusterTimeWentBack where MongoDB is older than what was applied; no message may ever tell."""
+    newest, now = twin.meta.newest_applied(), twin.source.now()
+    if newest is not None and now < newest:
+        raise ClusterTimeWentBack(stored=newest, now=now)
 
 
 def _await_generations(twin: Twin, patience: Patience, *, stop: threading.Event) -> None:

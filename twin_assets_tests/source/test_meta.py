@@ -49,6 +49,12 @@ def test_the_watermark_is_the_slowest_queue_and_unknown_until_each_has_a_marker(
     assert meta.watermark(1) == 10
 
 
+def test_the_newest_that_was_applied_is_the_fastest_queues(meta: MetaStore) -> None:
+    assert meta.newest_applied() is None
+    meta.store_markers({0: marker(10), 3: marker(12)})
+    assert meta.newest_applied() == 12
+
+
 def test_the_watermark_never_moves_backwards(meta: MetaStore) -> None:
     meta.store_markers({0: marker(10), 1: marker(20)})
     meta.store_markers({0: marker(9), 1: marker(21)})

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import aio_pika
+from aio_pika.abc import AbstractChannel
 
 from twin_assets.broker.topology import queue_names
 from twin_assets.operations.twin import Twin
@@ -78,11 +79,17 @@ def rename_others_onto_posts(twin: Twin) -> None:
 
 def delete_queues(twin: Twin) -> None:
     settings = twin.settings
-    _delete(settings, queue_names(settings.rabbitmq_queues))
+    _with_channel(settings, queue_names(settings.rabbitmq_queues), _delete)
+
+
+def empty_queues(twin: Twin) -> None:
+    """Take every waiting message away; the queues stay."""
+    settings = twin.settings
+    _with_channel(settings, queue_names(settings.rabbitmq_queues), _purge)
 
 
 def delete_one_queue(twin: Twin) -> None:
-    _delete(twin.settings, queue_names(1))
+    _with_channel(twin.settings, queue_names(1), _delete)
 
 
 EVENTS: dict[str, Callable[[Twin], None]] = {
@@ -101,11 +108,21 @@ def _database(twin: Twin) -> Any:
     return twin.source.client[twin.settings.mongodb_database]
 
 
-def _delete(settings: Settings, names: Iterable[str]) -> None:
-    async def delete() -> None:
+async def _delete(channel: AbstractChannel, name: str) -> None:
+    await channel.queue_delete(name)
+
+
+async def _purge(channel: AbstractChannel, name: str) -> None:
+    await (await channel.get_queue(name)).purge()
+
+
+def _with_channel(
+    settings: Settings, names: Iterable[str], act: Callable[[AbstractChannel, str], Awaitable[None]]
+) -> None:
+    async def act_on_all() -> None:
         async with await aio_pika.connect(settings.require_url("rabbitmq_url")) as connection:
             channel = await connection.channel()
             for name in names:
-                await channel.queue_delete(name)
+                await act(channel, name)
 
-    asyncio.run(delete())
+    asyncio.run(act_on_all())

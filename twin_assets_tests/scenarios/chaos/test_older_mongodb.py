@@ -21,7 +21,7 @@ from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings
 from twin_assets.stack.servers import MongoServer
 from twin_assets_tests.free_ports import free_port
-from twin_assets_tests.scenarios.chaos.losing import TOOLS, delete_queues, publish_all_changes
+from twin_assets_tests.scenarios.chaos.losing import TOOLS, delete_queues, empty_queues, publish_all_changes
 from twin_assets_tests.scenarios.chaos.verdict import live, points_of
 from twin_assets_tests.scenarios.documents import article, post, words
 from twin_assets_tests.scenarios.processes import LongRun, long_run
@@ -88,6 +88,8 @@ def test_an_older_mongodb_with_our_newer_records_stops_both_runs_before_they_wri
     with serving(tmp_path / "second") as restored, restored_twin(settings, restored) as other:
         tally.fault()
         copy_records(twin, other)
+        # No message that could tell them waits in the queues.
+        empty_queues(twin)
         for name in ("capture", "stream"):
             with long_run(other.settings, name) as run:
                 await_refusal(run)

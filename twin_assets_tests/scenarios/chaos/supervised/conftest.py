@@ -41,6 +41,12 @@ def stack(server_binaries: dict[str, Path], tmp_path_factory: pytest.TempPathFac
             started.end()
 
 
+@pytest.fixture(autouse=True)
+def _with_a_clean_record(stack: DevStack) -> None:
+    """Forget the runs that failed before: the sensors would wait the longer for each, minutes in the end."""
+    stack.forget_failures()
+
+
 @pytest.fixture
 def settings(stack: DevStack) -> Settings:
     return stack.settings

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psutil
+from dagster import DagsterRunStatus, RunsFilter
 
 from twin_assets.broker.topology import queue_names
 from twin_assets.cli.long_runs import dagster_api
@@ -103,6 +104,13 @@ class DevStack:
     def runs(self, *statuses: str, job: str = STREAM) -> list[dict[str, Any]]:
         """Return the latest runs of a job with one of these statuses, newest first."""
         return [run for run in dagster_api(self.settings).latest_runs(job) if run["status"] in statuses]
+
+    def forget_failures(self) -> None:
+        """Delete what Dagster keeps of failed and cancelled runs."""
+        ended = RunsFilter(statuses=[DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED])
+        with dagster_instance(self.settings) as instance:
+            for run in instance.get_runs(ended):
+                instance.delete_run(run.run_id)
 
     def status_of(self, run_id: str) -> str:
         return dagster_api(self.settings).run_status(run_id)
