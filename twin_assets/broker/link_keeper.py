@@ -14,11 +14,16 @@ from yarl import URL
 from twin_assets.broker.backoff import growing_pauses
 from twin_assets.broker.connection import close_connection, open_connection, translate_errors, wire_of
 from twin_assets.broker.queue_link import QueueLink
-from twin_assets.broker.topology import check_not_more
+from twin_assets.broker.topology import check_not_more, find_queues
 from twin_assets.errors import BrokerUnavailable, ConfigurationError, TwinError
 
 # A queue that capture is about to declare is looked for this often.
 LONGEST_QUEUE_PAUSE_S = 1.0
+# Where a quorum queue is deleted and made anew, the broker may not tell its consumer, or may leave it with a
+# subscription through which nothing comes. Every queue gets a marker every few seconds, so silence tells.
+LOOK_PAUSE_S = 5.0
+SILENCE_S = 20.0
+CANCEL_AGAIN_S = 1.0
 
 
 class LinkKeeper:
@@ -82,19 +87,34 @@ class LinkKeeper:
     async def _consume(self, connection: Connection) -> None:
         closing = wire_of(connection).closing
         tasks = [asyncio.ensure_future(self._keep_subscribed(connection, link)) for link in self._links]
+        tasks.append(asyncio.ensure_future(self._look_for_the_lost(connection)))
         try:
             await asyncio.wait([closing, *tasks], return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
                 if task.done():
                     task.result()
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await _end(tasks)
+
+    async def _look_for_the_lost(self, connection: Connection) -> None:
+        """Have links subscribe again whose queue knows of no consumer, is gone, or alone is silent."""
+        while True:
+            await asyncio.sleep(LOOK_PAUSE_S)
+            newest = max(link.heard_at for link in self._links)
+            for link in self._links:
+                if link.is_waiting and newest - link.heard_at > SILENCE_S:
+                    link.give_up(link.epoch)
+            subscribed = {link.queue: (link, link.epoch) for link in self._links if link.is_subscribed}
+            with translate_errors(self._url):
+                found = await find_queues(connection, list(subscribed))
+            for queue, (link, epoch) in subscribed.items():
+                if queue not in found or found[queue].consumers == 0:
+                    link.give_up(epoch)
 
     async def _keep_subscribed(self, connection: Connection, link: QueueLink) -> None:
         pauses = growing_pauses(LONGEST_QUEUE_PAUSE_S)
-        while True:
+        closing = wire_of(connection).closing
+        while not closing.done():
             try:
                 with translate_errors(self._url):
                     await link.consume(connection)
@@ -102,3 +122,13 @@ class LinkKeeper:
             except (BrokerUnavailable, ConfigurationError) as error:
                 self._last_error = f"{link.queue}: {error}"
             await asyncio.sleep(next(pauses))
+
+
+async def _end(tasks: Sequence[asyncio.Future[None]]) -> None:
+    """Cancel tasks until they have ended: the client may swallow a cancellation while it closes a channel."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,6 +6,7 @@ Everything runs on the I/O thread, but for `take` and the two `has`/`is` propert
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -40,7 +41,7 @@ class QueueLink:
         self._epochs = epochs
         self._on_message = on_message
         self._buffer: deque[Received] = deque()
-        self._epoch = 0
+        self.epoch = 0
         self._channel: AbstractChannel | None = None
         self._unacknowledged: dict[int, None] = {}  # in order of delivery
         self._settled: set[int] = set()
@@ -48,6 +49,12 @@ class QueueLink:
         self._cancelled = asyncio.Event()
         self._sending = asyncio.Lock()
         self.is_subscribed = False
+        self.heard_at = 0.0  # by the monotonic clock: the last message, or the subscription
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a message could come: subscribed, and nothing in hand."""
+        return self.is_subscribed and not self._unacknowledged
 
     @property
     def has_messages(self) -> bool:
@@ -77,9 +84,14 @@ class QueueLink:
                 # Its messages are still in hand there: only the end of the connection gives them back.
                 await close_connection(connection)
 
+    def give_up(self, epoch: int) -> None:
+        """End the subscription of an epoch as if the broker had ended it; not a later one."""
+        if epoch == self.epoch:
+            self._cancelled.set()
+
     def settle(self, epoch: int, tags: Collection[int]) -> None:
         """Note that these messages are done with; sent soon after. Stale ones are ignored."""
-        if epoch == self._epoch and self._channel is not None:
+        if epoch == self.epoch and self._channel is not None:
             self._settled.update(tags)
             self._settling.set()
 
@@ -95,10 +107,11 @@ class QueueLink:
         self._cancelled.clear()
         channel.on_consumer_cancel_callbacks.add(lambda _: self._cancelled.set())
         self._channel = channel
-        self._epoch = next(self._epochs)
+        self.epoch = next(self._epochs)
         await channel.basic_qos(prefetch_count=self._prefetch, timeout=ANSWER_TIMEOUT_S)
         await channel.basic_consume(self.queue, self._receive, timeout=ANSWER_TIMEOUT_S)
         self.is_subscribed = True
+        self.heard_at = time.monotonic()
 
     async def _stay(self, channel: AbstractChannel) -> None:
         workers = [
@@ -116,7 +129,7 @@ class QueueLink:
     def _reset(self) -> None:
         self._buffer = deque()
         self._channel = None
-        self._epoch = 0
+        self.epoch = 0
         self._unacknowledged = {}
         self._settled = set()
         self.is_subscribed = False
@@ -128,10 +141,11 @@ class QueueLink:
         if tag is None or message.channel is not self._channel:
             return
         self._unacknowledged[tag] = None
+        self.heard_at = time.monotonic()
         self._buffer.append(
             Received(
                 tag=tag,
-                epoch=self._epoch,
+                epoch=self.epoch,
                 attempts=attempts if isinstance(attempts, int) else 0,
                 body=message.body,
             )
