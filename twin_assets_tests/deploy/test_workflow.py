@@ -45,6 +45,8 @@ def test_every_job_ends(job: str) -> None:
 
 def test_the_slow_faults_run_every_night_and_only_then() -> None:
     assert WORKFLOW[True]["schedule"]
+    [chaos] = [step for step in WORKFLOW["jobs"]["chaos"]["steps"] if step.get("run") == "make chaos"]
+    assert int(chaos["env"]["TWIN_TEST_MEMORY_MINUTES"]) == 60
     for job in NIGHTLY:
         assert WORKFLOW["jobs"][job]["if"] == "github.event_name == 'schedule'"
 
