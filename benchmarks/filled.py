@@ -34,15 +34,15 @@ SAMPLE_S = 0.05
 
 
 @contextmanager
-def running_servers(folder: Path) -> Iterator[Twin]:
-    """Run servers of their own, empty, with the hash encoder."""
+def running_servers(folder: Path, *, model: str = "hash-32") -> Iterator[Twin]:
+    """Run servers of their own, empty; one model for all, the hash encoder unless told otherwise."""
     os.environ["TWIN_STATE_DIR"] = str(folder)
     for name in PORTS:
         os.environ[f"TWIN_LOCAL_{name.upper()}_PORT"] = str(free_port())
     stack = LocalStack(load_settings(), report=print)
     stack.up()
     try:
-        with open_twin(load_settings(text_model="hash-32", code_model="hash-32")) as twin:
+        with open_twin(load_settings(text_model=model, code_model=model)) as twin:
             ensure_generations(twin, stop=threading.Event())
             yield twin
     finally:
