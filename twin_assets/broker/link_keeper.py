@@ -100,13 +100,16 @@ class LinkKeeper:
         """Have links subscribe again whose queue knows of no consumer, is gone, or alone is silent."""
         while True:
             await asyncio.sleep(LOOK_PAUSE_S)
-            newest = max(link.heard_at for link in self._links)
+            newest = max((link.heard_at for link in self._links), default=0.0)
             for link in self._links:
                 if link.is_waiting and newest - link.heard_at > SILENCE_S:
                     link.give_up(link.epoch)
             subscribed = {link.queue: (link, link.epoch) for link in self._links if link.is_subscribed}
-            with translate_errors(self._url):
-                found = await find_queues(connection, list(subscribed))
+            try:
+                with translate_errors(self._url):
+                    found = await find_queues(connection, list(subscribed))
+            except (BrokerUnavailable, ConfigurationError):
+                continue  # whether the connection is lost, its own end tells; what is in hand stays in hand
             for queue, (link, epoch) in subscribed.items():
                 if queue not in found or found[queue].consumers == 0:
                     link.give_up(epoch)

@@ -67,13 +67,16 @@ class StoreGlance:
         return count
 
     def _ask(self, method: str, path: str, body: Any = None, collection: str = "") -> Any:
+        place = without_credentials(self._url)
         try:
             answer = self._client.request(method, path, json=body)
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             reason = str(error) if isinstance(error, httpx.ConnectError) else type(error).__name__
-            raise StoreUnavailable(without_credentials(self._url), reason) from error
+            raise StoreUnavailable(place, reason) from error
         fault = fault_of(answer.status_code, self._url, collection)
         if fault is not None:
             raise fault
-        answer.raise_for_status()
-        return answer.json()["result"]
+        try:
+            return answer.raise_for_status().json()["result"]
+        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
+            raise StoreUnavailable(place, "what answers there is no Qdrant") from error

@@ -40,7 +40,7 @@ def _insert(fence: Fence, never_good: Sequence[Wanted]) -> list[tuple[Wanted, He
     fence.store.upsert(fence.collection, heads, revision=fence.revision, over=no_good_one)
     found = fence.store.heads(fence.collection, [wanted.head_id for wanted in never_good])
     stand = [(wanted, found[wanted.key]) for wanted in never_good if wanted.key in found]
-    return [(wanted, head) for wanted, head in stand if head.source_hash]
+    return [(wanted, head) for wanted, head in stand if head.source_hash and head.revision <= fence.revision]
 
 
 def _marks(fence: Fence, wanted: Wanted) -> list[tuple[dict[str, Any], q.Filter]]:

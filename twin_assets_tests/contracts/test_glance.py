@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -57,6 +59,26 @@ def test_documents_and_chunks_of_every_kind_are_counted_alike(store: PointStore,
 def test_a_collection_that_is_missing_is_named(glance: StoreGlance) -> None:
     with pytest.raises(GenerationMissing, match="vector_posts__g0099"):
         glance.count_chunks("vector_posts__g0099")
+
+
+@pytest.mark.parametrize("answer", [b"<html>hello</html>", b"[]", b"{}", None])
+def test_a_server_that_is_no_qdrant_is_said_to_be_none(answer: bytes | None) -> None:
+    class Stranger(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200 if answer else 404)
+            self.end_headers()
+            self.wfile.write(answer or b"")
+
+        def log_message(self, *arguments: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Stranger) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = Settings(_env_file=None, qdrant_url=f"http://127.0.0.1:{server.server_port}")
+        with StoreGlance(settings, timeout_s=5) as glance, pytest.raises(StoreUnavailable) as caught:
+            glance.check()
+        server.shutdown()
+    assert "is no Qdrant" in str(caught.value)
 
 
 def test_a_server_that_is_down_is_named_without_its_credentials() -> None:

@@ -246,6 +246,16 @@ def test_large_weights_are_never_converted_by_surprise(
     assert list(backends._candidates(minilm_files(), wished)) == [Backend.OPENVINO]
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_of_either_format_count_once(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"x" * 100)
+    (tmp_path / "1_Pooling").mkdir()
+    (tmp_path / "1_Pooling" / name).write_bytes(b"x" * 20)
+    (tmp_path / "other.safetensors").write_bytes(b"x" * 7)
+    expected = 127 if name == "model.safetensors" else 120
+    assert ModelFiles("m", tmp_path, 64).weight_bytes() == expected
+
+
 def test_half_precision_is_taken_only_where_the_vectors_stay() -> None:
     files = minilm_files()
     network = TorchNetwork(files.model, files.folder, max_tokens=256, device="cpu")

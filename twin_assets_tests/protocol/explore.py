@@ -124,13 +124,12 @@ class Exploration:
         """Go from the first state to an end that many times, by chance: for what is too large to exhaust."""
         found, choose = Findings(), random.Random(SEED).choice
         for _ in range(times):
-            state, successors = self._first(), [self._first()]
-            while successors:
+            state = self._first()
+            while successors := list(self._successors(state)):
                 after = choose(successors)
                 self._judge_reader(state.world, after.world, found)
                 state = after
                 found.states += 1
-                successors = list(self._successors(state))
             self._judge_end(state, found)
         return found
 

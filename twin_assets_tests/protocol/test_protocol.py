@@ -31,7 +31,7 @@ THOROUGH = [
     Case(("a", "!", None), 0),
     Case(("a b", "a c"), None, crashes=1, has_rebuild=True),
 ]
-# A stream, a zombie and a rebuild at once have about a hundred million states: more than a machine's memory.
+# A stream, a zombie and a rebuild at once have more states than 24 GB hold.
 VAST = [
     Case(("a", "b"), 0, has_rebuild=True),
     Case(("a b", "b"), 0, has_rebuild=True),

@@ -43,8 +43,9 @@ class ModelFiles:
     prompt: str | None = None
 
     def weight_bytes(self) -> int:
-        """Return the size of the weights."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*.safetensors"))
+        """Return the size of the weights, in whichever of their formats is the larger."""
+        formats = ("*.safetensors", "*.bin")
+        return max(sum(path.stat().st_size for path in self.folder.rglob(each)) for each in formats)
 
     def digest(self) -> str:
         """Return a hash of all that a conversion reads; of large files, of their size and time."""
