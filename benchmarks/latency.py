@@ -9,91 +9,91 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.rebuilding import rebuilding
 from benchmarks.report import Figures
-from benchmarks.world import World, wait_for, wait_in_step
-from twin_assets.models.kinds import DataType, Snapshot
+from benchmarks.watcher import Watcher, watching
+from benchmarks.world import World, wait_in_step
+from twin_assets.models.kinds import DataType
 from twin_assets.source.writer import storable
 
-POLL_S = 0.001
-PACES = ((1, 30), (10, 150))
-AT_ONCE = 16
+PACES = ((1, 30), (10, 300))
+SHARES = (0.5, 0.95, 0.99)
 TEXT = "A short post about keeping an index in step with its source, number {}, measured from commit."
+
+Latencies = dict[str, list[float]]
 
 
 def measure_latency(world: World, *, changes: int) -> Figures:
-    """Write posts one at a time, each after the one before was seen."""
+    """Write posts one at a time, each after the one before was seen, and at a steady pace."""
     wait_in_step(world)
-    nice = world.settings.rebuild_nice
+    courteous = world.settings.rebuild_priority
     idle = _measure(world, "idle", changes)
-    paced = _at_all_paces(world, "idle")
-    with rebuilding(world, reuse_vectors=True, nice=nice):
+    with rebuilding(world, reuse_vectors=True, priority=courteous):
         reusing = _measure(world, "reusing", changes)
-        paced |= _at_all_paces(world, "beside_reusing_rebuild")
-    with rebuilding(world, reuse_vectors=False, nice=nice):
+    with rebuilding(world, reuse_vectors=False, priority=courteous):
         encoding = _measure(world, "encoding", changes)
-    with rebuilding(world, reuse_vectors=False, nice=0):
+    with rebuilding(world, reuse_vectors=False, priority="normal"):
         discourteous = _measure(world, "discourteous", changes)
     return {
         "latency_changes": changes,
-        "commit_to_searchable_p50_ms": _percentile(idle, 0.5),
-        "commit_to_searchable_p95_ms": _percentile(idle, 0.95),
-        "commit_to_searchable_p99_ms": _percentile(idle, 0.99),
-        "commit_to_searchable_max_ms": idle[-1] * 1000,
-        **paced,
-        **_compared("beside_reusing_rebuild", reusing, idle),
-        **_compared("beside_encoding_rebuild", encoding, idle),
-        **_compared("beside_encoding_rebuild_nice_0", discourteous, idle),
+        **_in_ms("commit_to_searchable", idle),
+        **_in_ms("beside_reusing_rebuild", reusing),
+        **_to_idle("beside_reusing_rebuild", reusing, idle),
+        **_to_idle("beside_encoding_rebuild", encoding, idle),
+        **_to_idle("beside_encoding_rebuild_of_normal_priority", discourteous, idle),
     }
 
 
-def _compared(name: str, times: Sequence[float], idle: Sequence[float]) -> Figures:
+def _in_ms(name: str, found: Latencies) -> Figures:
     return {
-        f"{name}_p50_to_idle": _percentile(times, 0.5) / _percentile(idle, 0.5),
-        f"{name}_p95_to_idle": _percentile(times, 0.95) / _percentile(idle, 0.95),
+        f"{name}{pace}_p{share * 100:.0f}_ms": _percentile(latencies, share) * 1000
+        for pace, latencies in found.items()
+        for share in SHARES
     }
 
 
-def _percentile(times: Sequence[float], share: float) -> float:
-    """Return a percentile of sorted times, in milliseconds."""
-    return times[min(len(times) - 1, int(len(times) * share))] * 1000
+def _to_idle(name: str, found: Latencies, idle: Latencies) -> Figures:
+    return {
+        f"{name}{pace}_p{share * 100:.0f}_to_idle": _percentile(latencies, share)
+        / _percentile(idle[pace], share)
+        for pace, latencies in found.items()
+        for share in SHARES[:2]
+    }
 
 
-def _measure(world: World, name: str, changes: int) -> list[float]:
-    """Return the times of some changes in seconds, sorted."""
-    return sorted(_once(world, f"{name}-{number}") for number in range(changes))
+def _percentile(latencies: Sequence[float], share: float) -> float:
+    return sorted(latencies)[min(len(latencies) - 1, int(len(latencies) * share))]
 
 
-def _at_all_paces(world: World, name: str) -> Figures:
-    figures: Figures = {}
-    for per_s, changes in PACES:
-        times = _paced(world, f"{name}-{per_s}", per_s=per_s, changes=changes)
-        for share in (0.5, 0.95, 0.99):
-            figures[f"{name}_{per_s}_per_s_p{share * 100:.0f}_ms"] = _percentile(times, share)
-    return figures
+def _measure(world: World, name: str, changes: int) -> Latencies:
+    """Return latencies in seconds: one after the other under an empty name, then by pace."""
+    found = {"": _in_turn(world, name, changes)}
+    for per_s, count in PACES:
+        found[f"_{per_s}_per_s"] = _paced(world, f"{name}-{per_s}", per_s=per_s, changes=count)
+    return found
+
+
+def _in_turn(world: World, name: str, changes: int) -> list[float]:
+    with watching(world) as watcher:
+        for number in range(changes):
+            _write(world, watcher, f"{name}-{number}")
+            watcher.await_all()
+    return watcher.latencies
 
 
 def _paced(world: World, name: str, *, per_s: int, changes: int) -> list[float]:
-    """Write at fixed moments; return the times in seconds, sorted, each from its own commit."""
     start = time.perf_counter()
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        found = []
+    with watching(world) as watcher:
         for number in range(changes):
             time.sleep(max(0.0, start + number / per_s - time.perf_counter()))
-            found.append(threads.submit(_once, world, f"{name}-{number}"))
-        return sorted(each.result() for each in found)
+            _write(world, watcher, f"{name}-{number}")
+    return watcher.latencies
 
 
-def _once(world: World, name: str) -> float:
+def _write(world: World, watcher: Watcher, name: str) -> None:
     entry = f"latency-{name}"
     document = {"_id": entry, "platform": "bench", "author_id": "bench"}
-    live = world.twin.live_generation(Snapshot.VECTOR, DataType.POSTS)
     stored = storable(document | {"content": {"text": TEXT.format(name)}})
     world.twin.writer.write(DataType.POSTS, [stored])
-    committed = time.perf_counter()
-    wait_for(
-        lambda: bool(world.twin.store.chunk_texts(live.collection, f"str:{entry}")), entry, pause_s=POLL_S
-    )
-    return time.perf_counter() - committed
+    watcher.expect(f"str:{entry}")

@@ -91,7 +91,7 @@ class Settings(BaseSettings):
     tombstone_hours: float = Field(default=24.0, ge=0)
     audit_cycle_hours: float = Field(default=24.0, gt=0)
     embedding_cache_mb: float = Field(default=32.0, ge=0)
-    rebuild_nice: int = Field(default=10, ge=0, le=19)
+    rebuild_priority: Literal["normal", "low", "idle"] = "idle"
     auto_repair: bool = False
     auto_repair_limit: int = Field(default=100, ge=0)
 

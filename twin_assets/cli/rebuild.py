@@ -53,7 +53,7 @@ def rebuild(
     from twin_assets.settings import load_settings
 
     settings = load_settings()
-    give_way(settings.rebuild_nice)
+    give_way(settings.rebuild_priority)
     with open_twin(settings) as twin:
         for each in snapshots_of(snapshot):
             with _progress(f"{each.value}_{data_type.value}") as tell:

@@ -99,8 +99,9 @@ def build_collection(snapshot: Snapshot, data_type: DataType, settings: Settings
         from twin_assets.operations.rebuild import rebuild
 
         settings = twin.settings()
-        give_way(settings.rebuild_nice)
         with beating(context.instance, context.run_id, settings) as stop, twin.open(settings) as opened:
+            # The beat is a thread of its own by now, and keeps its priority.
+            give_way(settings.rebuild_priority)
             progress = ProgressLog(context.log.info)
             try:
                 report = rebuild(

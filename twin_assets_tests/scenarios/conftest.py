@@ -36,7 +36,7 @@ def settings(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: Pat
         code_chunk_overlap=0,
         marker_interval_s=0.2,
         # Rebuilds run in the tests' own process too, and what gives way once does so for good.
-        rebuild_nice=0,
+        rebuild_priority="normal",
     )
 
 
