@@ -12,11 +12,15 @@ from collections.abc import Sequence
 
 from benchmarks.rebuilding import rebuilding
 from benchmarks.report import Figures
+from benchmarks.texts import articles
 from benchmarks.watcher import Watcher, watching
 from benchmarks.world import World, wait_in_step
 from twin_assets.models.kinds import DataType
 from twin_assets.source.writer import storable
 
+# Few distinct texts, which the stream embeds once, but enough chunks for a rebuild to be busy with reading and
+# writing; a small one would mostly create and drop collections.
+LIBRARY = 600
 PACES = ((1, 30), (10, 300))
 SHARES = (0.5, 0.95, 0.99)
 TEXT = "A short post about keeping an index in step with its source, number {}, measured from commit."
@@ -26,6 +30,8 @@ Latencies = dict[str, list[float]]
 
 def measure_latency(world: World, *, changes: int) -> Figures:
     """Write posts one at a time, each after the one before was seen, and at a steady pace."""
+    articles_to_rebuild = [storable(each) for each in articles(LIBRARY, prefix="library")]
+    world.twin.writer.write(DataType.ARTICLES, articles_to_rebuild)
     wait_in_step(world)
     courteous = world.settings.rebuild_priority
     idle = _measure(world, "idle", changes)
