@@ -18,8 +18,8 @@ from benchmarks.world import World, wait_in_step
 from twin_assets.models.kinds import DataType
 from twin_assets.source.writer import storable
 
-# Few distinct texts, which the stream embeds once, but enough chunks for a rebuild to be busy with reading and
-# writing; a small one would mostly create and drop collections.
+# Few distinct texts, which the stream embeds once, but enough chunks for a rebuild to be busy with reading
+# and writing; a small one would mostly create and drop collections.
 LIBRARY = 600
 PACES = ((1, 30), (10, 300))
 SHARES = (0.5, 0.95, 0.99)
