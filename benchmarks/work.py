@@ -22,6 +22,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.busy import timed_network
 from benchmarks.filled import running_servers
 from benchmarks.naive import naive_seconds_per_chunk
 from benchmarks.report import keep
@@ -53,6 +54,7 @@ class Stand:
         self.seen: list[StreamProgress] = []
         self.failures: list[BaseException] = []
         self.processors = Processors.of(twin.settings)
+        self.network = timed_network(twin.settings, vector_recipe(twin.settings, ARTICLES))
         self.documents = twin.source.client[twin.settings.mongodb_database][ARTICLES.value]
 
     def chunks(self, raw: Sequence[dict[str, Any]]) -> list[ChunkModel]:
@@ -107,16 +109,26 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="twin-bench-") as folder,
         running_servers(Path(folder), model=MODEL) as twin,
-        _at_work(twin) as stand,
+        at_work(twin) as stand,
     ):
         for size in arguments.sizes:
-            rows += _one_size(stand, size, figures)
+            figures |= one_size(stand, size)
+            rows += _rows(figures, size)
         sample = [chunk.content for chunk in stand.chunks(articles(1, prefix="naive"))[:NAIVE_CHUNKS]]
         url = twin.settings.require_url("qdrant_url")
         naive = naive_seconds_per_chunk(url, sample, model=MODEL)
         best = figures[f"cold_{max(arguments.sizes)}_chunks_per_s"]
         figures |= {"naive_s_per_chunk": naive, "cold_to_naive": best * naive}
-    table = Table("documents", "phase", "chunks", "embedded", "seconds", "chunks/s", "of the encoder alone")
+    table = Table(
+        "documents",
+        "phase",
+        "chunks",
+        "embedded",
+        "seconds",
+        "chunks/s",
+        "of the encoder alone",
+        "encoder busy",
+    )
     for row in rows:
         table.add_row(*row)
     Console().print(table)
@@ -124,42 +136,57 @@ def main() -> None:
     print(f"kept in {keep(figures)}")
 
 
-def _one_size(stand: Stand, size: int, figures: Figures) -> list[list[str]]:
+def one_size(stand: Stand, size: int) -> Figures:
+    """Take a number of articles through all phases; raises AssertionError where Qdrant then holds else."""
     raw = articles(size, prefix=f"work-{size}")
     chunks = stand.chunks(raw)
     some = raw[: max(1, size // 100)]
     alone = [stand.encode(chunks)]
-    cold = stand.measured(lambda: stand.write(raw))
+    busy_s = stand.network.busy_s
+    found = {"cold": stand.measured(lambda: stand.write(raw))}
+    busy_s = stand.network.busy_s - busy_s
     alone.append(stand.encode(chunks))
     _same(stand.held(), len(chunks))
     again = [Change(type=ARTICLES, entry=f"str:{each['_id']}", revision=0) for each in raw]
-    warm = stand.measured(lambda: stand.twin.publisher.publish(again))
-    edited = [_edited(document) for document in some]
-    edit = stand.measured(lambda: stand.write(edited))
-    now = len(stand.chunks([*edited, *raw[len(some) :]]))
-    _same(stand.held(), now)
+    found["warm"] = stand.measured(lambda: stand.twin.publisher.publish(again))
+    changed = [edited(document) for document in some]
+    found["edit"] = stand.measured(lambda: stand.write(changed))
+    _same(stand.held(), len(stand.chunks([*changed, *raw[len(some) :]])))
     ids = [each["_id"] for each in some]
-    delete = stand.measured(lambda: stand.documents.delete_many({"_id": {"$in": ids}}))
+    found["delete"] = stand.measured(lambda: stand.documents.delete_many({"_id": {"$in": ids}}))
     _same(stand.held(), len(stand.chunks(raw[len(some) :])))
     stand.measured(lambda: stand.documents.delete_many({}))
     _same(stand.held(), 0)
-    encoder = len(chunks) / statistics.mean(alone)
-    figures[f"encoder_{size}_chunks_per_s"] = encoder
-    figures[f"encoder_{size}_spread"] = max(alone) / min(alone)
-    figures[f"cold_{size}_chunks_per_s"] = len(chunks) / cold[0]
-    figures[f"cold_{size}_to_encoder"] = len(chunks) / cold[0] / encoder
-    rows = [
-        [str(size), "encoder", str(len(chunks)), "", f"{statistics.mean(alone):.2f}", f"{encoder:.1f}", "1"]
+    seconds, encoder_s = found["cold"][0], statistics.mean(alone)
+    figures = {
+        f"encoder_{size}_chunks_per_s": len(chunks) / encoder_s,
+        f"encoder_{size}_spread": max(alone) / min(alone),
+        f"cold_{size}_chunks": len(chunks),
+        f"cold_{size}_chunks_per_s": len(chunks) / seconds,
+        f"cold_{size}_to_encoder": encoder_s / seconds,
+        f"cold_{size}_encoder_busy": busy_s / seconds,
+    }
+    for name, (took_s, embedded) in found.items():
+        figures |= {f"{name}_{size}_s": took_s, f"{name}_{size}_embedded": embedded}
+    return figures
+
+
+def _rows(figures: Figures, size: int) -> list[list[str]]:
+    chunks, rate = figures[f"cold_{size}_chunks"], figures[f"encoder_{size}_chunks_per_s"]
+    rows = [[str(size), "encoder", f"{chunks:.0f}", "", f"{chunks / rate:.2f}", f"{rate:.1f}", "1", ""]]
+    for name in ("cold", "warm", "edit", "delete"):
+        embedded, seconds = figures[f"{name}_{size}_embedded"], figures[f"{name}_{size}_s"]
+        rows.append([str(size), name, "", f"{embedded:.0f}", f"{seconds:.2f}", "", "", ""])
+    cold = f"cold_{size}"
+    rows[1][5:] = [
+        f"{figures[f'{cold}_chunks_per_s']:.1f}",
+        f"{figures[f'{cold}_to_encoder']:.2f}",
+        f"{figures[f'{cold}_encoder_busy']:.0%}",
     ]
-    phases = {"cold": cold, "warm": warm, "edit": edit, "delete": delete}
-    for name, (seconds, embedded) in phases.items():
-        figures |= {f"{name}_{size}_s": seconds, f"{name}_{size}_embedded": embedded}
-        rows.append([str(size), name, "", str(embedded), f"{seconds:.2f}", "", ""])
-    rows[1][5:] = [f"{len(chunks) / cold[0]:.1f}", f"{len(chunks) / cold[0] / encoder:.2f}"]
     return rows
 
 
-def _edited(document: dict[str, Any]) -> dict[str, Any]:
+def edited(document: dict[str, Any]) -> dict[str, Any]:
     """Return a document with another paragraph in its middle."""
     text = document["content"]["text"]
     middle = text.find("\n\n", len(text) // 2)
@@ -168,7 +195,7 @@ def _edited(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _at_work(twin: Twin) -> Iterator[Stand]:
+def at_work(twin: Twin) -> Iterator[Stand]:
     """Run capture and stream in threads of this process until the block ends."""
     stand, stop = Stand(twin), threading.Event()
 
