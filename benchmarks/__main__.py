@@ -1,7 +1,8 @@
 """Measures the whole system on this machine: `make bench`, or `python -m benchmarks --documents 40`.
 
-Everything is measured in one run, on servers and a Dagster of its own; the figures that compare are ratios
-within that run. Prints a table and keeps benchmarks/results/<time>.json.
+First on servers and a Dagster of its own, then what needs servers to itself: each part can be run alone, as
+`python -m benchmarks.<part>`. The figures that compare are ratios within one part. Prints one table and keeps
+benchmarks/results/<time>.json.
 """
 
 from __future__ import annotations
@@ -13,10 +14,21 @@ from pathlib import Path
 
 from benchmarks.latency import measure_latency
 from benchmarks.readiness import measure_memory, measure_readiness
-from benchmarks.report import Figures, keep, show
+from benchmarks.report import Figures, keep, measure_apart, show
 from benchmarks.startup import measure_startup
 from benchmarks.throughput import measure_throughput
 from benchmarks.world import running_world
+
+# Small enough for all of it to take less than twenty minutes on two cores.
+PARTS = {
+    "work": ("--sizes", "5", "20", "80"),
+    "peers": ("--sizes", "5", "20"),
+    "capture": ("--changes", "10000"),
+    "audit": ("--sizes", "1000", "10000"),
+    "rebuilds": ("--sizes", "1000"),
+    "precision": ("--documents", "20"),
+    "transport": ("--chunks", "2000"),
+}
 
 
 def main() -> None:
@@ -35,6 +47,9 @@ def main() -> None:
         print("latency: single documents on an idle stream, and beside rebuilds", flush=True)
         figures |= measure_latency(world, changes=arguments.changes)
         figures |= measure_memory(world)
+    for part, options in PARTS.items():
+        print(f"{part}: python -m benchmarks.{part} {' '.join(options)}", flush=True)
+        figures |= {f"{part}_{name}": value for name, value in measure_apart(part, options).items()}
     show(figures)
     print(f"kept in {keep(figures)}")
 

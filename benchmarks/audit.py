@@ -12,7 +12,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.filled import POSTS, live_posts, running_servers, watched, write
-from benchmarks.report import keep
+from benchmarks.report import Figures, keep, row_figures
 from twin_assets.models.audit_state import AuditState
 from twin_assets.models.generation import Generation
 from twin_assets.models.kinds import Snapshot
@@ -64,8 +64,10 @@ def main() -> None:
                 print(f"{row.documents} {row.collection} {row.kind}: {row.seconds:.1f} s", flush=True)
                 rows.append(row)
     show(rows)
-    figures = {f"{row.documents}_{row.collection}_{row.kind}": asdict(row) for row in rows}
-    print(f"kept in {keep(figures)}")  # type: ignore[arg-type]
+    figures: Figures = {}
+    for row in rows:
+        figures |= row_figures(f"{row.documents}_{row.collection}_{row.kind}", row)
+    print(f"kept in {keep(figures)}")
 
 
 def measure(twin: Twin, size: int) -> Iterator[Row]:

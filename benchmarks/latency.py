@@ -21,7 +21,7 @@ from twin_assets.source.writer import storable
 # Few distinct texts, which the stream embeds once, but enough chunks for a rebuild to be busy with reading
 # and writing; a small one would mostly create and drop collections.
 LIBRARY = 600
-PACES = ((1, 30), (10, 300))
+PACES = ((1, 20), (10, 200))
 SHARES = (0.5, 0.95, 0.99)
 TEXT = "A short post about keeping an index in step with its source, number {}, measured from commit."
 

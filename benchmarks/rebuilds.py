@@ -11,14 +11,14 @@ import argparse
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.filled import POSTS, Watch, running_servers, watched, write
-from benchmarks.report import keep
+from benchmarks.report import Figures, keep, row_figures
 from twin_assets.models.kinds import Snapshot
 from twin_assets.operations.generations import roll_back
 from twin_assets.operations.rebuild import rebuild
@@ -56,7 +56,10 @@ def main() -> None:
                 print(f"{row.documents} {row.what}: {row.seconds:.1f} s", flush=True)
                 rows.append(row)
     show(rows)
-    print(f"kept in {keep({f'{row.documents}_{row.what}': asdict(row) for row in rows})}")  # type: ignore[arg-type]
+    figures: Figures = {}
+    for row in rows:
+        figures |= row_figures(f"{row.documents}_{row.what}", row)
+    print(f"kept in {keep(figures)}")
 
 
 def measure(twin: Twin, size: int) -> Iterator[Row]:

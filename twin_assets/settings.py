@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     text_chunk_overlap: int = Field(default=50, ge=0)
     code_chunk_size: int = Field(default=1000, ge=50)
     code_chunk_overlap: int = Field(default=100, ge=0)
+    text_precision: Literal["float32", "int8"] = "float32"
+    code_precision: Literal["float32", "int8"] = "float32"
     max_chunks: int = Field(default=20_000, ge=1)
     encoder_backend: Literal["auto", "torch", "openvino", "onnx"] = "auto"
     encoder_dir: Path = ENCODER_DIR

@@ -24,7 +24,7 @@ from rich.table import Table
 from benchmarks.filled import running_servers
 from benchmarks.peers.environment import peers_python
 from benchmarks.peers.peer import PeerProcess
-from benchmarks.report import Figures, keep
+from benchmarks.report import WIDTH, Figures, keep
 from benchmarks.texts import articles
 from benchmarks.work import MODEL, at_work, edited, one_size
 from benchmarks.world import wait_for
@@ -57,7 +57,9 @@ def main() -> None:
             figures |= bench.killed(name, sizes[len(sizes) // 2])
         for backend in (Backend.TORCH, Backend.AUTO):
             figures |= _ours(twin, backend, sizes)
-    Console().print(_table(figures, sizes), _killed_table(figures))
+    console = Console(width=WIDTH)
+    console.print(_table(figures, sizes))
+    console.print(_killed_table(figures))
     print(f"kept in {keep(figures)}")
 
 

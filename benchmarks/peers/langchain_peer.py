@@ -73,7 +73,8 @@ class LangChainPeer:
             self._store,
             cleanup=cleanup,
             source_id_key="source",
-            key_encoder="blake2b",
+            # The only one whose keys Qdrant takes as ids.
+            key_encoder="sha1",
         )
 
     def _chunks(self, documents: Sequence[Document]) -> list[ChainDocument]:

@@ -7,6 +7,8 @@ from typing import Literal
 
 from twin_assets.models.base import TwinModel, stable_hash
 
+Precision = Literal["float32", "int8"]
+
 # Raised whenever the text or chunks of an unchanged document would come out differently.
 PROCESSING_VERSION = 1
 
@@ -36,11 +38,14 @@ class VectorRecipe(TwinModel):
     dimension: int
     instruction: str | None = None
     pooling: str = "mean"
+    precision: Precision = "float32"
 
     @cached_property
     def short(self) -> str:
         """Twelve hex digits: on every point, in every chunk's id, and the asset's code_version."""
-        return stable_hash(self.model_dump(mode="json"))[:12]
+        # The usual precision is no part of it, since recipes were hashed before there was another.
+        usual = {"precision"} if self.precision == "float32" else set()
+        return stable_hash(self.model_dump(mode="json", exclude=usual))[:12]
 
 
 Recipe = CleanedRecipe | VectorRecipe

@@ -30,13 +30,14 @@ def make_encoder(
 ) -> SentenceEncoder:
     """Return an encoder by the wished backend, `auto` by the fastest that is installed and exact.
 
-    Raises ModelUnavailable where the wished one cannot be had, or the weights cannot be read.
+    Raises ModelUnavailable where the wished one cannot be had, or the weights cannot be read. Rounded weights
+    are ONNX Runtime's alone: each library rounds in another way, so another one would make other vectors.
     """
     for backend in _candidates(files, options):
         try:
             return _converted(backend, files, description, home=options.home)
         except NotConverted as reason:
-            if options.backend is backend:
+            if options.backend is backend or files.precision != "float32":
                 raise ModelUnavailable(files.model, f"not with {backend.value}: {reason}") from reason
             log.warning("%s runs without %s: %s", files.model, backend.value, reason)
     return _with_torch(files, description)
@@ -58,7 +59,12 @@ def has_cuda() -> bool:
 
 
 def _candidates(files: ModelFiles, options: EncoderOptions) -> Iterator[Backend]:
-    if options.backend in PACKAGES:
+    if files.precision != "float32":
+        if options.backend not in (Backend.AUTO, Backend.ONNX):
+            wish = f"TWIN_ENCODER_BACKEND={options.backend.value}"
+            raise ModelUnavailable(files.model, f"{files.precision} runs with onnx alone, not with {wish}")
+        yield Backend.ONNX
+    elif options.backend in PACKAGES:
         yield options.backend
     elif options.backend is Backend.AUTO and not has_cuda() and files.weight_bytes() <= AUTO_LIMIT_BYTES:
         yield from (backend for backend in FASTEST_FIRST if find_spec(PACKAGES[backend]))

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Protocol
 
 from twin_assets.errors import ModelUnavailable
-from twin_assets.models.recipe import VectorRecipe
+from twin_assets.models.recipe import Precision, VectorRecipe
 from twin_assets.processing.hash_encoder import HASH_MAX_TOKENS, HashEncoder
 from twin_assets.processing.model_files import ModelDescription, describe_folder, find_model
 from twin_assets.processing.splitter import TokenCounter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 SLICE = 16
 _HASH_NAME = re.compile(r"hash-([1-9]\d{0,4})")
 
-_loaded: dict[tuple[str, str | None, EncoderOptions], Encoder] = {}
+_loaded: dict[tuple[str, str | None, Precision, EncoderOptions], Encoder] = {}
 _loading = Lock()
 
 
@@ -51,7 +51,7 @@ def load_encoder(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
     cannot be run as the options ask.
     """
     with _loading:
-        key = (recipe.model, recipe.instruction, options)
+        key = (recipe.model, recipe.instruction, recipe.precision, options)
         if key not in _loaded:
             _loaded[key] = _load(recipe, options)
         encoder = _loaded[key]
@@ -72,7 +72,8 @@ def _load(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
     from twin_assets.processing.networks.converted import ModelFiles  # noqa: PLC0415 - the same
 
     prompt = None if recipe.instruction is None else prompt_of(recipe.instruction)
-    files = ModelFiles(recipe.model, find_model(recipe.model), description.max_tokens, prompt)
+    folder = find_model(recipe.model)
+    files = ModelFiles(recipe.model, folder, description.max_tokens, prompt, precision=recipe.precision)
     return make_encoder(files, description, options)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from twin_assets.models.kinds import DataType, Snapshot
-from twin_assets.models.recipe import CleanedRecipe, Recipe, VectorRecipe
+from twin_assets.models.recipe import CleanedRecipe, Precision, Recipe, VectorRecipe
 from twin_assets.processing.encoder import describe_model
+from twin_assets.processing.model_files import ModelDescription
 from twin_assets.settings import Settings
 
 FULL_CODE_MODEL = "hkunlp/instructor-xl"
@@ -36,6 +37,7 @@ def vector_recipe(settings: Settings, data_type: DataType) -> VectorRecipe:
         dimension=description.dimension,
         instruction=instruction or None if description.takes_instruction else None,
         pooling=description.pooling,
+        precision=_precision(settings, description, is_code=is_code),
     )
 
 
@@ -48,6 +50,12 @@ def _code_model(settings: Settings) -> str:
     if settings.code_model:
         return settings.code_model
     return FULL_CODE_MODEL if settings.profile == "full" else settings.text_model
+
+
+def _precision(settings: Settings, description: ModelDescription, *, is_code: bool) -> Precision:
+    if description.pooling == "hash":  # there are no weights to round
+        return "float32"
+    return settings.code_precision if is_code else settings.text_precision
 
 
 def _model_name(name: str) -> str:

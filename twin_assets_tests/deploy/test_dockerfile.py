@@ -113,8 +113,9 @@ def test_dependencies_are_installed_before_the_code_is_copied() -> None:
     script = ROOT / "deploy/image/requirements.py"
     printed = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    faster = project["optional-dependencies"]["openvino"]
-    assert printed.stdout.splitlines() == [*project["dependencies"], *faster]
+    extras = project["optional-dependencies"]
+    wanted = [*project["dependencies"], *extras["openvino"], *extras["onnx"], *extras["aws"]]
+    assert printed.stdout.splitlines() == wanted
     order = [each.text for each in INSTRUCTIONS if each.stage == "builder"]
     code = next(number for number, text in enumerate(order) if text == "twin_assets twin_assets")
     assert any("requirements.txt" in text for text in order[:code])

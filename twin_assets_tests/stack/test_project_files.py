@@ -17,6 +17,7 @@ from dagster import DagsterInstance
 ROOT = Path(__file__).parents[2]
 TARGETS = {
     *("help", "setup", "demo", "test", "lint", "check", "audit", "chaos", "soak", "bench"),
+    *("aws-test", "aws-preview", "aws-remember", "aws-up", "aws-verify", "aws-rollback", "image-push"),
     *("up", "down", "dev", "clean"),
     *("local-start-infra", "local-start-cdc", "local-bytewax", "local-insert-data-mongo"),
 }

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from twin_assets.processing.encoder_options import Backend
-from twin_assets.processing.networks.exactness import FIXED_TEXTS, LEAST_COSINE, least_cosine
+from twin_assets.processing.networks.exactness import FIXED_TEXTS, LEAST_COSINES, least_cosine
 from twin_assets.processing.networks.network import Network, TokenRows, token_rows
 from twin_assets.processing.packing import pack
 from twin_assets.processing.tokens import ModelTokenizer
@@ -38,10 +38,10 @@ def open_network(backend: Backend, folder: Path) -> Network:
     return network
 
 
-def fixed_rows(tokenizer: ModelTokenizer, *, padding_id: int) -> list[TokenRows]:
+def fixed_rows(tokenizer: ModelTokenizer, *, padding_id: int, budget: int = 1024) -> list[TokenRows]:
     """Return the fixed texts as the packs that a network is judged by, padded more than usual."""
     ids = tokenizer.ids(FIXED_TEXTS)
-    packs = pack([len(text) for text in ids], budget=1024, max_padding=0.5)
+    packs = pack([len(text) for text in ids], budget=budget, max_padding=0.5)
     return [token_rows([ids[index] for index in each], padding_id=padding_id) for each in packs]
 
 
@@ -81,15 +81,18 @@ def _convert(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
         prompt=arguments.prompt,
         device="cpu",
     )
-    import_module(NETWORKS[arguments.backend][0]).convert(reference, folder)
+    module = import_module(NETWORKS[arguments.backend][0])
+    module.convert(reference, folder)
+    if arguments.precision == "int8":
+        module.quantize(folder)
     (folder / TOKENIZER_FILE).write_text(reference.tokenizer_json, encoding="utf-8")
     tokenizer = ModelTokenizer(
         reference.tokenizer_json, max_tokens=arguments.max_tokens, prompt=arguments.prompt
     )
-    rows = fixed_rows(tokenizer, padding_id=reference.padding_id)
-    found = open_network(arguments.backend, folder).run(rows)
-    cosine = least_cosine(found, reference.run(rows))
-    if cosine <= LEAST_COSINE:
+    network = open_network(arguments.backend, folder)
+    rows = fixed_rows(tokenizer, padding_id=reference.padding_id, budget=network.budget)
+    cosine = least_cosine(network.run(rows), reference.run(rows))
+    if cosine <= LEAST_COSINES[arguments.precision]:
         return {"refused": f"its vectors are not torch's: a cosine of {cosine:.5f}"}
     return {"padding_id": reference.padding_id, "least_cosine": cosine}
 
@@ -101,6 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--max-tokens", type=int, required=True)
     parser.add_argument("--prompt")
+    parser.add_argument("--precision", choices=list(LEAST_COSINES), default="float32")
     parser.add_argument("--into", type=Path, required=True)
     return parser.parse_args()
 

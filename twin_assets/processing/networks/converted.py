@@ -15,6 +15,7 @@ from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
 
+from twin_assets.models.recipe import Precision
 from twin_assets.processing.encoder_options import Backend
 from twin_assets.processing.networks.conversion import FACTS_FILE
 
@@ -35,12 +36,13 @@ class NotConverted(Exception):
 
 @dataclass(frozen=True)
 class ModelFiles:
-    """What decides a conversion: name, folder, tokens per text, and the prompt before each."""
+    """What decides a conversion: name, folder, tokens per text, the prompt before each, and the precision."""
 
     model: str
     folder: Path
     max_tokens: int
     prompt: str | None = None
+    precision: Precision = "float32"
 
     def weight_bytes(self) -> int:
         """Return the size of the weights, in whichever of their formats is the larger."""
@@ -61,7 +63,8 @@ class ModelFiles:
 
 def converted_folder(backend: Backend, files: ModelFiles, *, home: Path) -> Path:
     """Return the complete folder under `home`. Raises NotConverted."""
-    name = f"{backend.value}-{version(PACKAGES[backend])}-{CONVERSION}-{files.digest()}"
+    kind = backend.value if files.precision == "float32" else f"{backend.value}-{files.precision}"
+    name = f"{kind}-{version(PACKAGES[backend])}-{CONVERSION}-{files.digest()}"
     folder = home / name
     try:
         if not folder.is_dir():
@@ -80,10 +83,11 @@ def converted_folder(backend: Backend, files: ModelFiles, *, home: Path) -> Path
 def _convert(backend: Backend, files: ModelFiles, *, into: Path) -> None:
     log.info("converting %s for %s, once; it takes half a minute or more", files.model, backend.value)
     prompt = [] if files.prompt is None else ["--prompt", files.prompt]
+    precision = ["--precision", files.precision]
     command = [
         *(sys.executable, "-m", "twin_assets.processing.networks.conversion"),
         *("--backend", backend.value, "--model", files.model, "--folder", str(files.folder)),
-        *("--max-tokens", str(files.max_tokens), *prompt, "--into", str(into)),
+        *("--max-tokens", str(files.max_tokens), *prompt, *precision, "--into", str(into)),
     ]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_S, check=False)  # noqa: S603

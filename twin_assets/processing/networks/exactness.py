@@ -6,7 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-LEAST_COSINE = 0.9999
+from twin_assets.models.recipe import Precision
+
+# Rounded weights make other vectors, which is why they are part of a recipe. What no text of the set may fall
+# below only finds a model that does not bear it: benchmarks/precision.py measures what searches lose.
+LEAST_COSINES: dict[Precision, float] = {"float32": 0.9999, "int8": 0.9}
 
 _SENTENCE = "A change is acknowledged only after every write that it needs is durable, and not before. "
 _CODE = "def walk(tree):\n    for node in tree.children:\n        yield from walk(node)\n"
@@ -43,4 +47,4 @@ def least_cosine(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) ->
 
 def is_exact(found: Sequence[np.ndarray], expected: Sequence[np.ndarray]) -> bool:
     """Tell whether all rows are as good as equal."""
-    return least_cosine(found, expected) > LEAST_COSINE
+    return least_cosine(found, expected) > LEAST_COSINES["float32"]

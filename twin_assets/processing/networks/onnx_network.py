@@ -15,13 +15,17 @@ if TYPE_CHECKING:
     from twin_assets.processing.networks.torch_network import TorchNetwork
 
 MODEL_FILE = "model.onnx"
+INT8_FILE = "model.int8.onnx"
 
 
 class OnnxNetwork:
-    """Reads one pack after the other, each on all cores."""
+    """Reads one pack after the other, each on all cores; with rounded weights a pack is one text.
+
+    What is multiplied with rounded weights is rounded too, in steps that depend on all that is in the pack: a
+    text that is read alone has one vector, whatever it came with.
+    """
 
     backend = Backend.ONNX
-    budget = 512
 
     def __init__(self, folder: Path) -> None:
         import onnxruntime  # noqa: PLC0415 - an extra, and only who embeds needs it
@@ -30,8 +34,10 @@ class OnnxNetwork:
         options.log_severity_level = 3
         # Buffers for every shape there ever was would grow for hours.
         options.enable_mem_pattern = False
+        is_rounded = (folder / INT8_FILE).exists()
+        self.budget = 1 if is_rounded else 512
         self._session = onnxruntime.InferenceSession(
-            folder / MODEL_FILE, options, providers=["CPUExecutionProvider"]
+            folder / (INT8_FILE if is_rounded else MODEL_FILE), options, providers=["CPUExecutionProvider"]
         )
 
     def run(self, packs: Sequence[TokenRows]) -> list[np.ndarray]:
@@ -54,3 +60,12 @@ def convert(network: TorchNetwork, folder: Path) -> None:
         dynamic_axes={"ids": {0: "texts", 1: "tokens"}, "mask": {0: "texts", 1: "tokens"}},
         dynamo=False,
     )
+
+
+def quantize(folder: Path) -> None:
+    """Replace a converted model by one with weights of 8 bits, a step per channel."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - only who converts
+
+    model = folder / MODEL_FILE
+    quantize_dynamic(model, folder / INT8_FILE, weight_type=QuantType.QInt8, per_channel=True)
+    model.unlink()
