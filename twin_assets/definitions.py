@@ -11,6 +11,7 @@ from twin_assets.defs.jobs import (
     stream_features,
     verify_features,
 )
+from twin_assets.defs.pruning import prune_runs
 from twin_assets.defs.repairing import repair_features
 from twin_assets.defs.resources import TwinResource
 from twin_assets.defs.schedules import all_schedules
@@ -20,7 +21,15 @@ from twin_assets.settings import load_settings
 defs = Definitions(
     assets=[*source_specs(), *collection_assets(load_settings())],
     asset_checks=all_checks,
-    jobs=[capture_changes, stream_features, verify_features, repair_features, rebuild_all, *rebuild_by_type],
+    jobs=[
+        capture_changes,
+        stream_features,
+        verify_features,
+        repair_features,
+        rebuild_all,
+        *rebuild_by_type,
+        prune_runs,
+    ],
     sensors=all_sensors,
     schedules=all_schedules,
     resources={"twin": TwinResource()},

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     observation_interval_s: float = Field(default=300.0, gt=0)
     standby_hours: float = Field(default=24.0, ge=0)
     tombstone_hours: float = Field(default=24.0, ge=0)
+    metrics_port: int = Field(default=0, ge=0, le=65_000)
+    metrics_host: str = "127.0.0.1"
+    run_retention_days: float = Field(default=30.0, ge=0)
     audit_cycle_hours: float = Field(default=24.0, gt=0)
     embedding_cache_mb: float = Field(default=32.0, ge=0)
     rebuild_priority: Literal["normal", "low", "idle"] = "idle"

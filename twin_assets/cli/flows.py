@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -14,8 +15,10 @@ from twin_assets.cli.console import say
 def capture() -> None:
     """Publish MongoDB's changes to RabbitMQ, until Ctrl-C (Dagster's sensor does this by itself)."""
     from twin_assets.operations.capture import run_capture
+    from twin_assets.telemetry.figures import capture_samples
+    from twin_assets.telemetry.metrics_server import CAPTURE_OFFSET
 
-    _run(lambda twin, stop: run_capture(twin, stop=stop, report=_teller()))
+    _run(run_capture, offset=CAPTURE_OFFSET, samples_of=capture_samples)
 
 
 def stream(
@@ -23,24 +26,30 @@ def stream(
 ) -> None:
     """Apply the changes from RabbitMQ to Qdrant, until Ctrl-C (Dagster's sensor does this by itself)."""
     from twin_assets.stream.replica import run_stream
+    from twin_assets.telemetry.figures import stream_samples
+    from twin_assets.telemetry.metrics_server import FIRST_STREAM_OFFSET
 
-    _run(lambda twin, stop: run_stream(twin, replica=replica, stop=stop, report=_teller()))
+    flow = partial(run_stream, replica=replica)
+    _run(flow, offset=FIRST_STREAM_OFFSET + replica, samples_of=stream_samples)
 
 
-def _run(flow: Any) -> None:
+def _run(flow: Any, *, offset: int, samples_of: Any) -> None:
     import logging
 
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
+    from twin_assets.telemetry.metrics_server import serving_metrics
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    with open_twin(load_settings()) as twin:
+    settings = load_settings()
+    metrics = serving_metrics(settings, offset=offset, samples_of=samples_of, report=_teller())
+    with open_twin(settings) as twin, metrics as tell:
         say("running; Ctrl-C ends it after the slice in hand")
-        flow(twin, stop)
+        flow(twin, stop=stop, report=tell)
 
 
 def _teller() -> Any:

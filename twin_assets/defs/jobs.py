@@ -24,6 +24,8 @@ from twin_assets.defs.supervision import run_supervised
 from twin_assets.defs.verification import verify
 from twin_assets.errors import ConfigurationError
 from twin_assets.models.kinds import DataType, Snapshot
+from twin_assets.telemetry.figures import capture_samples, stream_samples
+from twin_assets.telemetry.metrics_server import CAPTURE_OFFSET, FIRST_STREAM_OFFSET, serving_metrics
 
 if TYPE_CHECKING:
     from twin_assets.operations.capture import CaptureProgress
@@ -50,8 +52,9 @@ def capture_op(context: OpExecutionContext, twin: TwinResource) -> None:
     def capture(stop: threading.Event, report: Callable[["CaptureProgress"], None]) -> None:
         from twin_assets.operations.capture import run_capture
 
-        with twin.open(settings) as opened:
-            run_capture(opened, stop=stop, report=report)
+        metrics = serving_metrics(settings, offset=CAPTURE_OFFSET, samples_of=capture_samples, report=report)
+        with twin.open(settings) as opened, metrics as tell:
+            run_capture(opened, stop=stop, report=tell)
 
     run_supervised(context, capture, settings=settings, reporting=capture_reporting(twin, settings))
 
@@ -71,8 +74,10 @@ def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResou
     def stream(stop: threading.Event, report: Callable[["StreamProgress"], None]) -> None:
         from twin_assets.stream.replica import run_stream
 
-        with twin.open(settings) as opened:
-            run_stream(opened, replica=config.replica, stop=stop, report=report)
+        offset = FIRST_STREAM_OFFSET + config.replica
+        metrics = serving_metrics(settings, offset=offset, samples_of=stream_samples, report=report)
+        with twin.open(settings) as opened, metrics as tell:
+            run_stream(opened, replica=config.replica, stop=stop, report=tell)
 
     run_supervised(context, stream, settings=settings, reporting=stream_reporting(twin, settings))
 

@@ -1,8 +1,9 @@
-"""The schedule that asks every hour whether Qdrant still says the same as MongoDB."""
+"""What happens by the clock: an hourly look whether Qdrant says what MongoDB says, and a nightly tidying."""
 
 from dagster import DefaultScheduleStatus, ScheduleDefinition
 
 from twin_assets.defs.jobs import VERIFY_OP, verify_features
+from twin_assets.defs.pruning import prune_runs
 
 verify_hourly = ScheduleDefinition(
     name="verify_hourly",
@@ -14,4 +15,12 @@ verify_hourly = ScheduleDefinition(
     description="Evaluates every check every hour, on what changed since and on a slice of the rest.",
 )
 
-all_schedules = [verify_hourly]
+prune_daily = ScheduleDefinition(
+    name="prune_daily",
+    job=prune_runs,
+    cron_schedule="37 3 * * *",
+    default_status=DefaultScheduleStatus.RUNNING,
+    description="Deletes old runs every night; TWIN_RUN_RETENTION_DAYS says how old.",
+)
+
+all_schedules = [verify_hourly, prune_daily]

@@ -87,10 +87,11 @@ def test_a_collection_has_its_recipe_as_code_version_and_a_pool_of_its_own():
     }
 
 
-def test_sensors_and_schedule_work_without_anybody_switching_them_on():
+def test_sensors_and_schedules_work_without_anybody_switching_them_on():
     assert {sensor.name for sensor in defs.sensors} >= {"keep_capturing", "keep_streaming"}
     assert all(sensor.default_status is DefaultSensorStatus.RUNNING for sensor in defs.sensors)
-    assert [schedule.default_status for schedule in defs.schedules] == [DefaultScheduleStatus.RUNNING]
+    assert [schedule.name for schedule in defs.schedules] == ["verify_hourly", "prune_daily"]
+    assert {schedule.default_status for schedule in defs.schedules} == {DefaultScheduleStatus.RUNNING}
 
 
 def test_the_hourly_verification_looks_at_what_changed_and_all_others_look_at_everything():

@@ -36,7 +36,7 @@ def test_the_schema_rejects_a_misspelled_key() -> None:
 
 
 def test_the_parts_that_the_system_needs_are_there() -> None:
-    assert set(SERVICES) == {"mongo", "mongo-init", "rabbitmq", "qdrant", "postgres"} | OUR_IMAGE
+    assert set(SERVICES) == {"mongo", "mongo-init", "rabbitmq", "qdrant", "postgres", "proxy"} | OUR_IMAGE
 
 
 def test_every_published_port_is_on_loopback() -> None:
@@ -160,3 +160,31 @@ def test_the_broker_keeps_a_channel_for_a_day_as_in_the_local_stack() -> None:
     setting = "consumer_timeout = 86400000"
     assert setting in (ROOT / "deploy/compose/rabbitmq.conf").read_text()
     assert setting in local
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_every_service_has_limits(name: str) -> None:
+    service = SERVICES[name]
+    assert 0 < service["cpus"] <= 4
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert 0 < service["pids_limit"] <= 2048
+
+
+def test_the_ui_is_reached_through_the_login_alone() -> None:
+    assert "ports" not in SERVICES["webserver"]
+    [port] = SERVICES["proxy"]["ports"]
+    assert port.endswith(":8080")
+    config = (ROOT / "deploy/compose/Caddyfile").read_text()
+    [site] = re.findall(r"^:8080 \{\n(.*?)^\}", config, flags=re.MULTILINE | re.DOTALL)
+    assert site.index("basicauth {") < site.index("reverse_proxy")
+    assert "{$UI_USER} {$UI_PASSWORD_HASH}" in site
+    assert set(re.findall(r"^(:\d+) \{", config, flags=re.MULTILINE)) == {":8080", ":8081"}
+    assert ":8081" not in str(SERVICES["proxy"]["ports"])
+    assert SERVICES["proxy"]["environment"].keys() == {"UI_USER", "UI_PASSWORD_HASH"}
+
+
+def test_the_proxy_has_few_rights_and_the_one_that_its_program_carries() -> None:
+    proxy = SERVICES["proxy"]
+    assert proxy["read_only"] is True
+    assert (proxy["cap_drop"], proxy["cap_add"]) == (["ALL"], ["NET_BIND_SERVICE"])
+    assert proxy["user"] == "10001:10001"
