@@ -105,7 +105,9 @@ def _launching_statements(arns: dict[str, str], *, family: str) -> list[dict[str
     to_tasks = {"StringEquals": {"iam:PassedToService": ECS_TASKS}}
     return [
         _allow(["ecs:RunTask"], [definitions], in_cluster),
-        _allow(["ecs:DescribeTasks", "ecs:StopTask", "ecs:TagResource"], [tasks], in_cluster),
+        _allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
+        # The launcher tags a task with its run while it starts it, and never afterwards.
+        _allow(["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
         _allow(["iam:PassRole"], [arns["execution"], arns["task"]], to_tasks),
         # AWS gives these no resource to name; both only read.
         _allow(["ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces"], ["*"]),

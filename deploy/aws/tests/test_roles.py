@@ -48,6 +48,9 @@ def test_webserver_and_daemon_launch_runs_and_nothing_else(small):
         passed = statements[("iam:PassRole",)]
         assert {arn.rsplit("/", 1)[1] for arn in passed["Resource"]} == {"run-execution", "run-task"}
         assert passed["Condition"] == {"StringEquals": {"iam:PassedToService": "ecs-tasks.amazonaws.com"}}
+        tagged = statements["ecs:TagResource",]
+        assert tagged["Resource"] == ["arn:aws:ecs:eu-central-1:123456789012:task/twin/*"]
+        assert tagged["Condition"] == {"StringEquals": {"ecs:CreateAction": "RunTask"}}
         actions = {action for each in statements for action in each}
         assert "ecs:RegisterTaskDefinition" not in actions
 
