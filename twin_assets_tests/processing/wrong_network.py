@@ -12,6 +12,8 @@ from twin_assets.processing.networks.network import TokenRows
 
 
 class WrongNetwork:
+    budget = 512
+
     def __init__(self, folder: Path) -> None:
         self.dimension = int((folder / "wrong.txt").read_text())
 
