@@ -101,7 +101,7 @@ def serving_metrics(
 
 
 def _registry(collector: ProgressCollector[ProgressT]) -> CollectorRegistry:
-    from prometheus_client import CollectorRegistry, Info, PlatformCollector, ProcessCollector  # noqa: PLC0415
+    from prometheus_client import CollectorRegistry, Info, PlatformCollector, ProcessCollector  # noqa: PLC0415 - the same
 
     registry = CollectorRegistry()
     registry.register(collector)
@@ -112,7 +112,7 @@ def _registry(collector: ProgressCollector[ProgressT]) -> CollectorRegistry:
 
 
 def _family(figure: Figure, samples: Iterable[Sample]) -> Metric:
-    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily  # noqa: PLC0415 - the same
 
     kind = CounterMetricFamily if figure.kind == "counter" else GaugeMetricFamily
     family = kind(figure.name, figure.help, labels=[figure.label] if figure.label else [])
