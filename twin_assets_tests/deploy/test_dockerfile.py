@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -47,8 +48,19 @@ def test_hadolint_finds_what_is_wrong() -> None:
 
 
 def test_every_stage_starts_from_the_same_pinned_image_or_from_a_stage() -> None:
-    bases = {each.text.split()[0] for each in INSTRUCTIONS if each.name == "FROM"}
-    assert bases == {"python:3.11-slim-bookworm${BASE_DIGEST}", "builder"}
+    pinned, *others = [each.text.split()[0] for each in INSTRUCTIONS if each.name == "FROM"]
+    assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", pinned)
+    assert set(others) == {"base", "builder"}
+
+
+def test_torch_is_a_build_for_the_cpu_unless_asked_otherwise() -> None:
+    arguments = [each.text for each in INSTRUCTIONS if each.stage == "builder" and each.name == "ARG"]
+    assert "TORCH_BACKEND=cpu" in arguments
+    [torch] = [each.text for each in INSTRUCTIONS if "--torch-backend" in each.text]
+    assert '--torch-backend "${TORCH_BACKEND}" torch' in torch
+    assert read_yaml("docker-compose.yaml")["services"]["code"]["build"]["args"]["TORCH_BACKEND"] == (
+        "${TORCH_BACKEND:-cpu}"
+    )
 
 
 def test_the_process_is_not_root() -> None:

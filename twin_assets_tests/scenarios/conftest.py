@@ -16,6 +16,7 @@ from twin_assets.operations.capture import CaptureProgress, run_capture
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stream.replica import run_stream
+from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.waiting import wait_until
 
 
@@ -62,33 +63,10 @@ def streaming(settings: Settings) -> Callable[..., Any]:
 
     @contextmanager
     def run(**overrides: Any) -> Iterator[threading.Event]:
-        with _running(lambda twin, stop: run_stream(twin, stop=stop, **overrides), settings) as stop:
+        with running(lambda twin, stop: run_stream(twin, stop=stop, **overrides), settings) as stop:
             yield stop
 
     return run
-
-
-@contextmanager
-def _running(flow: Callable[[Twin, threading.Event], None], settings: Settings) -> Iterator[threading.Event]:
-    stop, failures = threading.Event(), []
-
-    def body() -> None:
-        try:
-            with open_twin(settings) as own:
-                flow(own, stop)
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=body, daemon=True)
-    thread.start()
-    try:
-        yield stop
-    finally:
-        stop.set()
-        thread.join(60)
-        assert not thread.is_alive(), "the flow did not end within a minute of its stop"
-    if failures:
-        raise failures[0]
 
 
 @pytest.fixture
@@ -97,7 +75,7 @@ def capturing(settings: Settings) -> Callable[..., Any]:
 
     @contextmanager
     def run(report: Callable[[CaptureProgress], None] = _ignore) -> Iterator[threading.Event]:
-        with _running(lambda twin, stop: run_capture(twin, stop=stop, report=report), settings) as stop:
+        with running(lambda twin, stop: run_capture(twin, stop=stop, report=report), settings) as stop:
             yield stop
 
     return run

@@ -1,0 +1,127 @@
+"""All servers of one installation, asking for passwords where those of the compose file do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.errors import OperationFailure, PyMongoError
+
+from twin_assets.settings import Settings, load_settings
+from twin_assets.source.replica_set import REPLICA_SET
+from twin_assets.stack.binaries import RABBITMQ_SERVER
+from twin_assets.stack.process import Launch
+from twin_assets.stack.rabbitmq import NODE, RabbitServer
+from twin_assets.stack.server import Server
+from twin_assets.stack.servers import MongoServer, QdrantServer
+from twin_assets_tests.free_ports import free_port
+from twin_assets_tests.postgres import PostgresServer
+from twin_assets_tests.programs import require_mongo_tools, require_postgres
+from twin_assets_tests.scenarios.backup.steps import Steps
+from twin_assets_tests.scenarios.own_servers import TOOLS, own_broker, served
+
+ROOT_PASSWORD = "r00tpassword"
+
+
+class PasswordMongo(MongoServer):
+    """mongod that asks for a login, with the first user that compose's image makes."""
+
+    def launch(self) -> Launch:
+        launch = super().launch()
+        key = self.folder / "members.key"
+        if not key.exists():
+            key.touch(mode=0o600)
+            key.write_text("onlyOneMemberKnowsThis")
+        return replace(launch, command=[*launch.command, "--auth", "--keyFile", str(key)])
+
+    @property
+    def url(self) -> str:
+        return f"mongodb://root:{ROOT_PASSWORD}@{self._address}/?replicaSet={REPLICA_SET}&authSource=admin"
+
+    def is_ready(self) -> bool:
+        """Initiate the set and make the user, as far as that is not done."""
+        try:
+            with MongoClient[dict[str, Any]](
+                self._address, directConnection=True, serverSelectionTimeoutMS=2000
+            ) as client:
+                members = [{"_id": 0, "host": self._address}]
+                with suppress(OperationFailure):
+                    client.admin.command("replSetInitiate", {"_id": REPLICA_SET, "members": members})
+                if not client.admin.command("hello")["isWritablePrimary"]:
+                    return False
+                with suppress(OperationFailure):
+                    client.admin.command({"createUser": "root", "pwd": ROOT_PASSWORD, "roles": ["root"]})
+                return True
+        except PyMongoError:
+            return False
+
+
+@dataclass(frozen=True)
+class House:
+    """One installation."""
+
+    servers: dict[str, Server]
+    state: Path
+
+    def settings(self, **overrides: Any) -> Settings:
+        broker = self.servers["rabbitmq"]
+        urls = {name: self.servers[name].url for name in ("mongodb", "qdrant")}
+        return load_settings(
+            state_dir=self.state,
+            mongodb_url=urls["mongodb"],
+            qdrant_url=urls["qdrant"],
+            rabbitmq_url=broker.url,
+            rabbitmq_queues=4,
+            text_model="hash-32",
+            code_model="hash-32",
+            text_chunk_size=60,
+            text_chunk_overlap=0,
+            code_chunk_size=60,
+            code_chunk_overlap=0,
+            marker_interval_s=0.2,
+            rebuild_priority="normal",
+            **overrides,
+        )
+
+    def steps(self, backups: Path, settings: Settings) -> Steps:
+        """Return the steps of a backup of this installation."""
+        mongod, broker, epmd = (self.servers[name] for name in ("mongodb", "rabbitmq", "epmd"))
+        where = {
+            "MONGO_HOST": f"127.0.0.1:{mongod.port}",
+            "MONGO_ROOT_PASSWORD": ROOT_PASSWORD,
+            "RABBITMQ_NODE": NODE,
+            "HOME": str(broker.folder),
+            "ERL_EPMD_PORT": str(epmd.port),
+            "TWIN_MONGODB_URL": mongod.url,
+            "TWIN_MONGODB_DATABASE": settings.mongodb_database,
+            "TWIN_RABBITMQ_URL": broker.url,
+            "TWIN_QDRANT_URL": self.servers["qdrant"].url,
+            **self.postgres.environment,
+        }
+        programs = [require_mongo_tools(), require_postgres(), RABBITMQ_SERVER.parent]
+        return Steps(backups, where=where, programs=programs)
+
+    @property
+    def postgres(self) -> PostgresServer:
+        server = self.servers["postgres"]
+        assert isinstance(server, PostgresServer)
+        return server
+
+
+@contextmanager
+def house(state: Path) -> Iterator[House]:
+    """Run one of each server."""
+    epmd, broker = own_broker(state, vhosts=("/",), kind=RabbitServer)
+    mongod = PasswordMongo(state, port=free_port(), tools=TOOLS)
+    qdrant = QdrantServer(state, port=free_port(), grpc_port=free_port(), tools=TOOLS)
+    postgres = PostgresServer(state, port=free_port(), programs=require_postgres())
+    servers = (epmd, broker, mongod, qdrant, postgres)
+    try:
+        with served(*servers):
+            yield House({server.name: server for server in servers}, state)
+    finally:
+        postgres.remove()

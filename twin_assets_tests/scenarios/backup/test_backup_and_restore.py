@@ -1,0 +1,241 @@
+"""Backups on real servers, with the compose file's own commands, and every way back that the docs name."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from dagster import asset, materialize
+from dagster._core.test_utils import instance_for_test
+
+from twin_assets.models.kinds import DataType, Snapshot
+from twin_assets.operations.capture import run_capture
+from twin_assets.operations.rebuild import rebuild
+from twin_assets.operations.repair import audit_live, await_mended, repair
+from twin_assets.operations.twin import open_twin
+from twin_assets.processing.hash_encoder import HashEncoder
+from twin_assets.stream.replica import run_stream
+from twin_assets_tests.scenarios.assertions import assert_clean
+from twin_assets_tests.scenarios.backup.house import house
+from twin_assets_tests.scenarios.documents import article, post, repository, words
+from twin_assets_tests.scenarios.running import running
+from twin_assets_tests.waiting import wait_until
+
+pytestmark = pytest.mark.servers
+
+POSTS = 30
+POST = DataType.POSTS
+
+
+@asset
+def thing() -> None:
+    """A thing."""
+
+
+@pytest.fixture
+def encoded(monkeypatch) -> list[str]:
+    """Every text that an encoder is given."""
+    texts: list[str] = []
+    encode = HashEncoder.encode
+
+    def counted(self, given):
+        texts.extend(given)
+        return encode(self, given)
+
+    monkeypatch.setattr(HashEncoder, "encode", counted)
+    return texts
+
+
+@pytest.fixture
+def filled(twin, documents, settings) -> None:
+    """All three types in step, with a standby of the posts' vectors; capture and stream have ended."""
+    documents.posts.insert_many([post(number, words(30, prefix=f"p{number}x")) for number in range(POSTS)])
+    documents.articles.insert_one(article("slug", words(30)))
+    documents.repositories.insert_one(repository(2, {"src/a.py": "def f():\n    return 1\n"}))
+    with flowing(twin):
+        rebuild(twin, Snapshot.VECTOR, POST)
+        assert_clean(twin)
+
+
+@contextmanager
+def flowing(twin):
+    """Run capture and stream; both have caught up when the block begins, and when it ends."""
+    settings = twin.settings
+    with (
+        running(lambda own, stop: run_capture(own, stop=stop, report=lambda _: None), settings),
+        running(lambda own, stop: run_stream(own, stop=stop), settings),
+    ):
+        catch_up(twin)
+        yield
+        catch_up(twin)
+
+
+def catch_up(twin) -> None:
+    """Wait until everything is applied, and capture has nothing left to look over."""
+
+    def is_in_step() -> bool:
+        return (twin.meta.watermark(twin.settings.rabbitmq_queues) or 0) >= target
+
+    for _ in range(2):
+        target = twin.source.now()
+        wait_until(is_in_step, what="the watermark passes", limit_s=180)
+        wait_until(lambda: twin.meta.load_recheck() is None, what="everything is looked over", limit_s=180)
+
+
+def mend(twin) -> None:
+    """Repair what differs, as `twin repair` does."""
+    result = repair(twin, *audit_live(twin))
+    await_mended(twin, result, wait_s=60)
+    assert result.is_mended
+
+
+@contextmanager
+def dagster_on(postgres):
+    storage = {"postgres": {"postgres_url": postgres.url}}
+    with instance_for_test(overrides={"storage": storage}) as instance:
+        yield instance
+
+
+def materializations(postgres) -> int:
+    with dagster_on(postgres) as instance:
+        return len(instance.fetch_materializations(thing.key, limit=10).records)
+
+
+def statuses(twin) -> dict[str, str]:
+    return {found.collection: found.status.value for found in twin.meta.generations()}
+
+
+def readers_names(twin) -> dict[str, str]:
+    return twin.collections.aliases()
+
+
+def test_a_whole_installation_is_restored_into_an_empty_one(
+    twin, documents, settings, steps, lived_in, filled, encoded, tmp_path_factory
+):
+    with dagster_on(lived_in.postgres) as instance:
+        materialize([thing], instance=instance)
+    before, names = statuses(twin), readers_names(twin)
+    assert sorted(before.values()).count("standby") == 1
+    name = steps.back_up()
+    documents.posts.delete_one({"_id": 1})
+    with house(tmp_path_factory.mktemp("empty")) as other:
+        new = other.settings(mongodb_database=settings.mongodb_database)
+        there = other.steps(steps.backups, new)
+        assert "is as it was written" in there.run("backup", "twin", "backup", "verify", "/backups", name)
+        there.run("backup-postgres", "restore", name)
+        there.run("backup-mongo", "restore-all", name)
+        there.run("backup-rabbitmq", "restore", name)
+        said = there.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name)
+        assert "7 collections are as of" in said
+        assert materializations(other.postgres) == 1
+        encoded.clear()
+        with open_twin(new) as restored:
+            assert (statuses(restored), readers_names(restored)) == (before, names)
+            with flowing(restored):
+                assert_clean(restored)
+            assert restored.source.client[new.mongodb_database].posts.count_documents({}) == POSTS
+    assert encoded == []
+
+
+def test_an_older_state_is_restored_into_a_running_installation(twin, documents, steps, filled):
+    name = steps.back_up()
+    with flowing(twin):
+        documents.posts.replace_one({"_id": 1}, post(1, "written after the backup"))
+        documents.posts.delete_one({"_id": 2})
+        documents.posts.insert_one(post(100, "new after the backup"))
+    steps.run("backup-mongo", "restore", name)
+    with flowing(twin):
+        mend(twin)
+        assert_clean(twin)
+    assert sorted(each["_id"] for each in documents.posts.find()) == list(range(POSTS))
+
+
+def test_a_lost_qdrant_is_restored_and_only_what_changed_since_is_embedded(
+    twin, documents, steps, filled, encoded
+):
+    name = steps.back_up()
+    names = readers_names(twin)
+    with flowing(twin):
+        documents.posts.replace_one({"_id": 1}, post(1, "written after the backup"))
+    for collection in twin.collections.names():
+        twin.collections.drop(collection)
+    steps.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name)
+    assert readers_names(twin) == names
+    encoded.clear()
+    with flowing(twin):
+        mend(twin)
+        assert_clean(twin)
+    assert set(encoded) == {"written after the backup"}
+
+
+def test_a_lost_broker_is_restored_and_nothing_that_waited_in_it_is_lost(
+    twin, documents, settings, steps, filled, encoded
+):
+    name = steps.back_up()
+    documents.posts.replace_one({"_id": 1}, post(1, "captured, and never applied"))
+    with running(lambda own, stop: run_capture(own, stop=stop, report=lambda _: None), settings):
+        target = twin.source.now()
+        wait_until(lambda: _published(twin, target), what="capture has published it", limit_s=60)
+    steps.run("backup-rabbitmq", "restore", name)
+    encoded.clear()
+    with flowing(twin):
+        assert_clean(twin)
+    assert set(encoded) == {"captured, and never applied"}
+
+
+def _published(twin, target: int) -> bool:
+    position = twin.meta.load_position()
+    return position is not None and position.revision >= target
+
+
+def test_collections_that_are_there_are_replaced_only_on_request(twin, documents, steps, filled):
+    name = steps.back_up()
+    refused = ("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name)
+    assert "`--replace` puts the backup in their place" in steps.run(*refused, fails=True)
+    with flowing(twin):
+        documents.posts.replace_one({"_id": 1}, post(1, "written after the backup"))
+    steps.run(*refused, "--replace")
+    with flowing(twin):
+        mend(twin)
+        assert_clean(twin)
+
+
+def test_what_the_registry_knows_otherwise_is_left_out_and_said(twin, steps, filled):
+    name = steps.back_up()
+    old = twin.live_generation(Snapshot.CLEANED, DataType.ARTICLES).collection
+    new = rebuild(twin, Snapshot.CLEANED, DataType.ARTICLES).generation.collection
+    twin.collections.drop(old)
+    twin.meta.forget(old)
+    said = steps.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace")
+    assert f"{old} is left out: the registry in MongoDB does not know it" in said
+    assert twin.collections.aliases()["cleaned_articles"] == new
+    twin.collections.drop(new)
+    said = steps.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace")
+    assert f"{new} is in the registry, but neither in Qdrant nor in this backup" in said
+
+
+def test_a_rebuild_that_comes_in_between_spoils_a_backup(twin, steps, filled):
+    steps.run("backup-qdrant")
+    for name in ("backup-mongo", "backup-postgres", "backup-rabbitmq"):
+        steps.run(name)
+    rebuild(twin, Snapshot.CLEANED, POST)
+    assert "a rebuild or a rollback came in between" in steps.run("backup", fails=True)
+    assert steps.back_up()
+
+
+def test_a_missing_part_spoils_a_backup(steps, filled):
+    steps.run("backup-qdrant")
+    assert "mongodb-meta.archive.gz: was not made" in steps.run("backup", fails=True)
+    assert "there are: none" in steps.run("backup", "twin", "backup", "verify", "/backups", fails=True)
+
+
+def test_wrong_passwords_end_a_step_and_leave_no_part(steps, filled, monkeypatch):
+    steps.run("backup-qdrant")
+    for name, variable in (("backup-mongo", "MONGO_ROOT_PASSWORD"), ("backup-postgres", "PGPASSWORD")):
+        with monkeypatch.context() as patched:
+            patched.setitem(steps.where, variable, "wr0ng")
+            said = steps.run(name, fails=True)
+        assert "uthentication failed" in said or "password authentication failed" in said
+        assert "wr0ng" not in said
+    parts = {path.name for path in (steps.backups / "incoming").iterdir()}
+    assert not parts & {"mongodb.archive.gz", "mongodb-meta.archive.gz", "postgres.dump"}
