@@ -24,6 +24,7 @@ URL_SCHEMES = {
     "rabbitmq_url": ("amqp://", "amqps://"),
     "qdrant_url": ("http://", "https://"),
     "dagster_url": ("http://", "https://"),
+    "traces_url": ("http://", "https://"),
 }
 # An @ behind the hosts means that nobody can say where the password ends.
 _HOST = r"(?:[\w.~%-]+|\[[0-9A-Fa-f:.%]+\])(?::\d{1,5})?"
@@ -93,6 +94,8 @@ class Settings(BaseSettings):
     tombstone_hours: float = Field(default=24.0, ge=0)
     metrics_port: int = Field(default=0, ge=0, le=65_000)
     metrics_host: str = "127.0.0.1"
+    traces_url: SecretStr | None = None
+    traces_ratio: float = Field(default=1.0, ge=0, le=1)
     run_retention_days: float = Field(default=30.0, ge=0)
     audit_cycle_hours: float = Field(default=24.0, gt=0)
     embedding_cache_mb: float = Field(default=32.0, ge=0)

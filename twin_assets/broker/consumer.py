@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from types import TracebackType
 from typing import Self
@@ -32,7 +33,8 @@ LEAVE_TIMEOUT_S = 2 * CLOSE_TIMEOUT_S
 class Delivery:
     """One message in hand. `attempts` counts its earlier deliveries, lost connections included.
 
-    `epoch` names the channel it came through: once that is gone, `tag` means nothing.
+    `epoch` names the channel it came through: once that is gone, `tag` means nothing. `headers` are those
+    that are text; `taken_ns` is when it was taken in hand, in ns since the epoch.
     """
 
     queue: int
@@ -41,6 +43,8 @@ class Delivery:
     attempts: int
     message: Change | Marker | MalformedMessage
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    taken_ns: int = field(default=0, compare=False)
 
 
 class ChangeConsumer:
@@ -194,4 +198,6 @@ def _delivery(queue: int, received: Received) -> Delivery:
         attempts=received.attempts,
         message=message,
         body=received.body,
+        headers=received.headers,
+        taken_ns=time.time_ns(),
     )

@@ -7,7 +7,7 @@ failed call did publish stays: delivery is at least once, and the caller publish
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from types import TracebackType
 from typing import Self, TypeVar
@@ -43,7 +43,8 @@ SILENT = (
 )
 
 T = TypeVar("T")
-Addressed = tuple[str, bytes]
+Headers = Mapping[str, str]
+Addressed = tuple[str, bytes, Headers | None]
 
 
 class ChangePublisher:
@@ -95,28 +96,30 @@ class ChangePublisher:
             finally:
                 io.close()
 
-    def publish(self, changes: Iterable[Change]) -> int:
+    def publish(self, changes: Iterable[Change], headers: Mapping[str, Headers] | None = None) -> int:
         """Publish each change to its document's queue and return how many were confirmed: all of them.
 
+        `headers` are for some of them, by key.
         Raises BrokerUnavailable (publish all again), or QueuesMissing where a queue is gone.
         """
         count = 0
         remaining = iter(changes)
+        known = headers or {}
         while batch := list(islice(remaining, self._window)):
-            self._send([(self._queue_of(change), encode_change(change)) for change in batch])
+            self._send([(self._queue_of(each), encode_change(each), known.get(each.key)) for each in batch])
             count += len(batch)
         return count
 
     def publish_marker(self, marker: Marker) -> None:
         """Publish a marker to every change queue. Raises as `publish`."""
         body = encode_marker(marker)
-        self._send([(name, body) for name in queue_names(self._queues)])
+        self._send([(name, body, None) for name in queue_names(self._queues)])
 
     def publish_dead(self, letters: Sequence[DeadLetter]) -> None:
         """Publish dead letters, into a new queue where theirs is gone. Raises BrokerUnavailable."""
         for start in range(0, len(letters), self._window):
             batch = letters[start : start + self._window]
-            messages = [(DEAD_QUEUE, encode_dead_letter(letter)) for letter in batch]
+            messages = [(DEAD_QUEUE, encode_dead_letter(letter), None) for letter in batch]
             try:
                 self._send(messages)
             except QueuesMissing:
@@ -224,6 +227,11 @@ class ChangePublisher:
             raise error
 
 
-async def _send_one(channel: AbstractChannel, name: str, body: bytes) -> None:
-    message = Message(body, delivery_mode=DeliveryMode.PERSISTENT, content_type="application/json")
+async def _send_one(channel: AbstractChannel, name: str, body: bytes, headers: Headers | None = None) -> None:
+    message = Message(
+        body,
+        headers=dict(headers) if headers else None,
+        delivery_mode=DeliveryMode.PERSISTENT,
+        content_type="application/json",
+    )
     await channel.default_exchange.publish(message, name, mandatory=True)

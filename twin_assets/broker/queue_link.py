@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from aio_pika import Connection
 from aiormq.abc import AbstractChannel, DeliveredMessage
@@ -18,6 +19,7 @@ from twin_assets.broker.connection import close_channel, close_connection, open_
 from twin_assets.broker.topology import ANSWER_TIMEOUT_S, queue_name
 
 ATTEMPTS_HEADER = "x-delivery-count"
+LONGEST_HEADER = 256
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,7 @@ class Received:
     epoch: int
     attempts: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class QueueLink:
@@ -148,6 +151,7 @@ class QueueLink:
                 epoch=self.epoch,
                 attempts=attempts if isinstance(attempts, int) else 0,
                 body=message.body,
+                headers=_texts_of(headers),
             )
         )
         self._on_message()
@@ -181,3 +185,14 @@ class QueueLink:
                 break
             prefix.append(tag)
         return prefix
+
+
+def _texts_of(headers: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a sender may have said beside the body; the broker's own headers are numbers."""
+    texts = {
+        name: value.decode("ascii", "replace") if isinstance(value, bytes) else value
+        for name, value in headers.items()
+    }
+    return {
+        name: text for name, text in texts.items() if isinstance(text, str) and len(text) <= LONGEST_HEADER
+    }

@@ -26,6 +26,7 @@ from twin_assets.errors import ConfigurationError
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.telemetry.figures import capture_samples, stream_samples
 from twin_assets.telemetry.metrics_server import CAPTURE_OFFSET, FIRST_STREAM_OFFSET, serving_metrics
+from twin_assets.telemetry.tracing import CAPTURE_SERVICE, STREAM_SERVICE, tracing
 
 if TYPE_CHECKING:
     from twin_assets.operations.capture import CaptureProgress
@@ -53,8 +54,9 @@ def capture_op(context: OpExecutionContext, twin: TwinResource) -> None:
         from twin_assets.operations.capture import run_capture
 
         metrics = serving_metrics(settings, offset=CAPTURE_OFFSET, samples_of=capture_samples, report=report)
-        with twin.open(settings) as opened, metrics as tell:
-            run_capture(opened, stop=stop, report=tell)
+        traces = tracing(settings, service=CAPTURE_SERVICE)
+        with traces as tracer, twin.open(settings) as opened, metrics as tell:
+            run_capture(opened, stop=stop, report=tell, tracer=tracer)
 
     run_supervised(context, capture, settings=settings, reporting=capture_reporting(twin, settings))
 
@@ -76,8 +78,9 @@ def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResou
 
         offset = FIRST_STREAM_OFFSET + config.replica
         metrics = serving_metrics(settings, offset=offset, samples_of=stream_samples, report=report)
-        with twin.open(settings) as opened, metrics as tell:
-            run_stream(opened, replica=config.replica, stop=stop, report=tell)
+        traces = tracing(settings, service=STREAM_SERVICE)
+        with traces as tracer, twin.open(settings) as opened, metrics as tell:
+            run_stream(opened, replica=config.replica, stop=stop, report=tell, tracer=tracer)
 
     run_supervised(context, stream, settings=settings, reporting=stream_reporting(twin, settings))
 

@@ -23,6 +23,7 @@ from twin_assets.operations.bookmark import Bookmark
 from twin_assets.operations.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stopped
 from twin_assets.operations.rate import Rate
 from twin_assets.operations.republish import Republisher
+from twin_assets.operations.tracing import NO_TRACES, CaptureTracer
 from twin_assets.source.changes import ChangeBatch, ChangeStream, Position
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def run_capture(
     *,
     stop: threading.Event,
     report: Callable[[CaptureProgress], None],
+    tracer: CaptureTracer = NO_TRACES,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Publish changes until `stop` is set; then finish the batch in hand and save the position.
@@ -70,7 +72,7 @@ def run_capture(
     for a snapshot, ClusterTimeWentBack where MongoDB is older than the position, ConfigurationError. `report`
     is called after every batch, several times a second.
     """
-    _Capture(twin, stop, _Meter(report, clock), clock).run()
+    _Capture(twin, stop, _Meter(report, clock), tracer, clock).run()
 
 
 class _Meter:
@@ -100,8 +102,16 @@ class _Meter:
 
 
 class _Capture:
-    def __init__(self, twin: Twin, stop: threading.Event, meter: _Meter, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        twin: Twin,
+        stop: threading.Event,
+        meter: _Meter,
+        tracer: CaptureTracer,
+        clock: Callable[[], float],
+    ) -> None:
         self._twin = twin
+        self._tracer = tracer
         self._stop = stop
         self._meter = meter
         self._clock = clock
@@ -184,7 +194,8 @@ class _Capture:
 
     def _take(self, batch: ChangeBatch) -> None:
         changes, letters = _last_of_each(batch.changes), _distinct(batch.unsupported)
-        self._twin.publisher.publish(changes)
+        with self._tracer.sending(changes, batch.commit_times) as headers:
+            self._twin.publisher.publish(changes, headers)
         self._twin.publisher.publish_dead(letters)
         fault_point(FaultPoint.CHANGES_PUBLISHED)
         self._meter.count(len(changes), len(letters))

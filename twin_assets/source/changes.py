@@ -6,7 +6,7 @@ At-least-once: a stream opened from a position yields everything after it again,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -46,7 +46,8 @@ class ChangeBatch:
     """Changes in the order of commits, and where to go on once all of it is dealt with.
 
     `lost` names types whose collection was dropped or renamed: what they held is not listed. `drained` says
-    that the server had no more.
+    that the server had no more. `commit_times` holds when each document (by key) was last changed, by
+    MongoDB's wall clock.
     """
 
     changes: list[Change]
@@ -54,6 +55,7 @@ class ChangeBatch:
     unsupported: list[DeadLetter]
     position: Position
     drained: bool
+    commit_times: Mapping[str, datetime] = field(default_factory=dict)
 
 
 class ChangeStream:
@@ -123,6 +125,7 @@ class ChangeStream:
             unsupported=events.unsupported,
             position=self.position,
             drained=drained,
+            commit_times=events.commit_times,
         )
 
     def _open(self) -> None:

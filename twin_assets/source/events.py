@@ -38,6 +38,7 @@ class EventBatch:
         self.unsupported: list[DeadLetter] = []
         self.revision = 0
         self.committed_at: datetime | None = None
+        self.commit_times: dict[str, datetime] = {}
         self.invalidated: Document | None = None
         self._events = 0
 
@@ -70,7 +71,10 @@ class EventBatch:
             reason = f"{error}: {describe_id(value)}"
             self.unsupported.append(unsupported_letter(data_type, reason, self.revision))
         else:
-            self.changes.append(Change(type=data_type, entry=entry, revision=self.revision, hint=hint))
+            change = Change(type=data_type, entry=entry, revision=self.revision, hint=hint)
+            self.changes.append(change)
+            if self.committed_at is not None:
+                self.commit_times[change.key] = self.committed_at
 
 
 def unsupported_letter(data_type: DataType, reason: str, revision: int) -> DeadLetter:

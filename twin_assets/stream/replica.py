@@ -17,6 +17,7 @@ from twin_assets.operations.bootstrap import ensure_generations, recipe_warnings
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience, Stopped
 from twin_assets.operations.processors import Processors
+from twin_assets.operations.tracing import NO_TRACES, StreamTracer
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.encoder import load_encoder
 from twin_assets.processing.encoder_options import EncoderOptions
@@ -37,6 +38,7 @@ def run_stream(
     replica: int = 0,
     stop: threading.Event,
     report: Callable[[StreamProgress], None] = lambda _: None,
+    tracer: StreamTracer = NO_TRACES,
 ) -> None:
     """Apply changes until `stop` is set. Waits for servers; raises what is nobody's outage.
 
@@ -46,7 +48,8 @@ def run_stream(
     with suppress(Stopped):
         _prepare(twin, patience, stop=stop, is_first=replica == 0)
         processors = Processors.of(twin.settings)
-        _consume(StepContext(twin, processors, patience, twin.publisher), replica, stop=stop, report=report)
+        context = StepContext(twin, processors, patience, twin.publisher)
+        _consume(context, replica, stop=stop, report=report, tracer=tracer)
     log.info("the stream has stopped")
 
 
@@ -112,6 +115,7 @@ def _consume(
     *,
     stop: threading.Event,
     report: Callable[[StreamProgress], None],
+    tracer: StreamTracer,
 ) -> None:
     settings = context.twin.settings
     queues = range(replica, settings.rabbitmq_queues, settings.stream_replicas)
@@ -125,7 +129,7 @@ def _consume(
     )
     with consumer:
         intake = Intake(consumer, queues=queues)
-        steps = StreamSteps(context, intake, report=report)
+        steps = StreamSteps(context, intake, report=report, tracer=tracer)
         source = ChangeSource(intake, stop=stop, look=lambda: steps.heed_broker(consumer.unreachable))
         report(StreamProgress(steps.counts))
         try:

@@ -26,6 +26,7 @@ from twin_assets.operations.batch import Batch, Counts
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.freshness import AgeMeter
 from twin_assets.operations.rate import Rate
+from twin_assets.operations.tracing import NO_TRACES, StreamTracer
 from twin_assets.stream.housekeeping import Housekeeping
 from twin_assets.stream.intake import Intake, is_suspect
 from twin_assets.stream.round import Round
@@ -55,9 +56,11 @@ class StreamSteps:
         intake: Intake,
         *,
         report: Callable[[StreamProgress], None],
+        tracer: StreamTracer = NO_TRACES,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._context = context
+        self._tracer = tracer
         self._applier = Applier(context)
         self._intake = intake
         self._report = report
@@ -86,44 +89,38 @@ class StreamSteps:
         for each in rounds:
             self._refuse_the_future(each.markers.values())
             if each.changes:
-                each.batch = self._applier.fetch(each.changes)
+                with each.stopwatch.timing("fetch"):
+                    each.batch = self._applier.fetch(each.changes)
                 _condemn(each)
         return rounds
 
     def clean(self, rounds: Sequence[Round]) -> Iterable[Round]:
         """Validate and clean."""
-        return self._each(rounds, self._applier.clean)
+        return self._each(rounds, "clean", self._applier.clean)
 
     def chunk(self, rounds: Sequence[Round]) -> Iterable[Round]:
         """Cut."""
-        return self._each(rounds, self._applier.chunk)
+        return self._each(rounds, "chunk", self._applier.chunk)
 
     def plan(self, rounds: Sequence[Round]) -> Iterable[Round]:
         """Compare with what each generation holds."""
-        return self._each(rounds, self._applier.plan)
+        return self._each(rounds, "plan", self._applier.plan)
 
     def embed(self, rounds: Sequence[Round]) -> Iterable[Round]:
         """Embed new text and store it slice by slice; a document that gets on is not what ends the stream."""
         for each in rounds:
             if each.batch is not None and not each.batch.is_forced:  # that one begins anew each time
                 each.batch.on_stored = self.acquit
-        return self._each(rounds, self._applier.embed)
+        return self._each(rounds, "embed", self._applier.embed)
 
     def write(self, rounds: Sequence[Round]) -> None:
         """Finish the write, store the markers' positions, and only then acknowledge."""
         for each in rounds:
-            if each.batch is not None:
-                self._progress.counts.add(self._applier.write(each.batch))
-            fault_point(FaultPoint.ALL_WRITTEN)
-            meta = self._context.twin.meta
-            if each.markers:
-                self._context.patience(partial(meta.store_markers, each.markers, self._ages_of(each)))
-            if suspects := suspect_keys(each.deliveries):
-                self._context.patience(partial(meta.clear_attempts, suspects))
-                self._accused = []
-            fault_point(FaultPoint.MARKERS_STORED)
+            with each.stopwatch.timing("write"):
+                self._write(each)
             self._intake.settle(each.deliveries)
             fault_point(FaultPoint.ACKNOWLEDGED)
+            self._tracer.applied(each.traced, each.stopwatch.steps)
         self._housekeeping.do()
         self._move(rounds)
         self._tell()
@@ -142,6 +139,18 @@ class StreamSteps:
             self._context.twin.meta.clear_attempts(self._accused)
             self._accused = []
 
+    def _write(self, each: Round) -> None:
+        if each.batch is not None:
+            self._progress.counts.add(self._applier.write(each.batch))
+        fault_point(FaultPoint.ALL_WRITTEN)
+        meta = self._context.twin.meta
+        if each.markers:
+            self._context.patience(partial(meta.store_markers, each.markers, self._ages_of(each)))
+        if suspects := suspect_keys(each.deliveries):
+            self._context.patience(partial(meta.clear_attempts, suspects))
+            self._accused = []
+        fault_point(FaultPoint.MARKERS_STORED)
+
     def _ages_of(self, each: Round) -> AgeHistogram:
         """Return the ages that a round's markers tell of now that it is written."""
         twin, patience = self._context.twin, self._context.patience
@@ -149,10 +158,11 @@ class StreamSteps:
             self._meter = AgeMeter(patience(twin.meta.applied_until), twin.settings.marker_interval_s)
         return self._meter.measure(each.passed, patience(twin.meta.clock.now))
 
-    def _each(self, rounds: Sequence[Round], step: Callable[[Batch], Batch]) -> Iterable[Round]:
+    def _each(self, rounds: Sequence[Round], name: str, step: Callable[[Batch], Batch]) -> Iterable[Round]:
         for each in rounds:
             if each.batch is not None:
-                each.batch = step(each.batch)
+                with each.stopwatch.timing(name):
+                    each.batch = step(each.batch)
         return rounds
 
     def _refuse_the_future(self, markers: Collection[Marker]) -> None:

@@ -126,7 +126,7 @@ def test_dependencies_are_installed_before_the_code_is_copied() -> None:
     printed = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["openvino"], *extras["onnx"], *extras["aws"]]
+    wanted = [*project["dependencies"], *extras["openvino"], *extras["onnx"], *extras["traces"], *extras["aws"]]
     assert printed.stdout.splitlines() == wanted
     order = [each.text for each in INSTRUCTIONS if each.stage == "builder"]
     code = next(number for number, text in enumerate(order) if text == "twin_assets twin_assets")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -11,6 +11,7 @@ from twin_assets.broker.topology import queue_names
 from twin_assets.errors import BrokerUnavailable, GenerationMissing, StoreUnavailable
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.operations.capture import CaptureProgress, run_capture
+from twin_assets.operations.tracing import Headers
 from twin_assets.settings import Settings
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.meta import MetaStore
@@ -38,7 +39,7 @@ class MemoryPublisher:
     def markers(self) -> list[Marker]:
         return [message for message in self.messages if isinstance(message, Marker)]
 
-    def publish(self, changes: Iterable[Change]) -> int:
+    def publish(self, changes: Iterable[Change], headers: Mapping[str, Headers] | None = None) -> int:
         self._check()
         published = list(changes)
         self.messages.extend(published)
