@@ -16,12 +16,15 @@ from twin_assets.operations.twin import open_twin
 from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets.stream.replica import run_stream
 from twin_assets_tests.scenarios.assertions import assert_clean
-from twin_assets_tests.scenarios.backup.house import house
 from twin_assets_tests.scenarios.documents import article, post, repository, words
+from twin_assets_tests.scenarios.house import house
 from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.waiting import wait_until
 
-pytestmark = pytest.mark.servers
+pytestmark = [
+    pytest.mark.servers,
+    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),  # it is loopback
+]
 
 POSTS = 30
 POST = DataType.POSTS

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from twin_assets.settings import Settings
-from twin_assets_tests.scenarios.backup.house import House, house
-from twin_assets_tests.scenarios.backup.steps import Steps
+from twin_assets_tests.scenarios.house import House, house
+from twin_assets_tests.scenarios.operating.backup_steps import Steps
 
 
 @pytest.fixture(scope="module")

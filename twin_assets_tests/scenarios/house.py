@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -16,15 +17,16 @@ from twin_assets.source.replica_set import REPLICA_SET
 from twin_assets.stack.binaries import RABBITMQ_SERVER
 from twin_assets.stack.process import Launch
 from twin_assets.stack.rabbitmq import NODE, RabbitServer
-from twin_assets.stack.server import Server
+from twin_assets.stack.server import Server, plain_environment
 from twin_assets.stack.servers import MongoServer, QdrantServer
 from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.postgres import PostgresServer
 from twin_assets_tests.programs import require_mongo_tools, require_postgres
-from twin_assets_tests.scenarios.backup.steps import Steps
+from twin_assets_tests.scenarios.operating.backup_steps import Steps
 from twin_assets_tests.scenarios.own_servers import TOOLS, own_broker, served
 
 ROOT_PASSWORD = "r00tpassword"
+QDRANT_KEY = "qdrantkey"
 
 
 class PasswordMongo(MongoServer):
@@ -60,6 +62,16 @@ class PasswordMongo(MongoServer):
             return False
 
 
+class KeyedQdrant(QdrantServer):
+    """Qdrant that asks for a key; another one counts from its next start."""
+
+    key = QDRANT_KEY
+
+    def launch(self) -> Launch:
+        launch = super().launch()
+        return replace(launch, environment={**launch.environment, "QDRANT__SERVICE__API_KEY": self.key})
+
+
 @dataclass(frozen=True)
 class House:
     """One installation."""
@@ -70,11 +82,11 @@ class House:
     def settings(self, **overrides: Any) -> Settings:
         broker = self.servers["rabbitmq"]
         urls = {name: self.servers[name].url for name in ("mongodb", "qdrant")}
+        given = {"mongodb_url": urls["mongodb"], "rabbitmq_url": broker.url} | overrides
         return load_settings(
             state_dir=self.state,
-            mongodb_url=urls["mongodb"],
             qdrant_url=urls["qdrant"],
-            rabbitmq_url=broker.url,
+            qdrant_api_key=self.qdrant.key,
             rabbitmq_queues=4,
             text_model="hash-32",
             code_model="hash-32",
@@ -84,7 +96,7 @@ class House:
             code_chunk_overlap=0,
             marker_interval_s=0.2,
             rebuild_priority="normal",
-            **overrides,
+            **given,
         )
 
     def steps(self, backups: Path, settings: Settings) -> Steps:
@@ -100,10 +112,26 @@ class House:
             "TWIN_MONGODB_DATABASE": settings.mongodb_database,
             "TWIN_RABBITMQ_URL": broker.url,
             "TWIN_QDRANT_URL": self.servers["qdrant"].url,
+            "TWIN_QDRANT_API_KEY": self.qdrant.key,
             **self.postgres.environment,
         }
         programs = [require_mongo_tools(), require_postgres(), RABBITMQ_SERVER.parent]
         return Steps(backups, where=where, programs=programs)
+
+    def control_broker(self, *command: str) -> None:
+        """Run `rabbitmqctl`."""
+        broker, epmd = self.servers["rabbitmq"], self.servers["epmd"]
+        environment = plain_environment() | {"HOME": str(broker.folder), "ERL_EPMD_PORT": str(epmd.port)}
+        control = RABBITMQ_SERVER.with_name("rabbitmqctl")
+        subprocess.run(
+            [control, "--quiet", "--node", NODE, *command], env=environment, check=True, capture_output=True
+        )
+
+    @property
+    def qdrant(self) -> KeyedQdrant:
+        server = self.servers["qdrant"]
+        assert isinstance(server, KeyedQdrant)
+        return server
 
     @property
     def postgres(self) -> PostgresServer:
@@ -117,7 +145,7 @@ def house(state: Path) -> Iterator[House]:
     """Run one of each server."""
     epmd, broker = own_broker(state, vhosts=("/",), kind=RabbitServer)
     mongod = PasswordMongo(state, port=free_port(), tools=TOOLS)
-    qdrant = QdrantServer(state, port=free_port(), grpc_port=free_port(), tools=TOOLS)
+    qdrant = KeyedQdrant(state, port=free_port(), grpc_port=free_port(), tools=TOOLS)
     postgres = PostgresServer(state, port=free_port(), programs=require_postgres())
     servers = (epmd, broker, mongod, qdrant, postgres)
     try:
