@@ -21,6 +21,14 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def empty_qdrant(lived_in, settings) -> None:
+    """Databases are new for each test; Qdrant is the module's."""
+    with open_twin(settings) as twin:
+        for name in twin.collections.names():
+            twin.collections.drop(name)
+
+
 @contextmanager
 def flow(settings):
     """Capture and stream as processes of their own."""
