@@ -129,6 +129,7 @@ async def declare_dead(connection: Connection) -> None:
 
 def _migrate(queues: int) -> str:
     return (
-        "set it back, or migrate: stop capture, let the stream drain all queues, stop the stream, delete the "
-        f"twin.changes.* queues, then start with {queues}"
+        "set it back, or migrate: stop capture and stream, delete the queues twin.changes.* and the document "
+        f"`queues` of the collection `queues` in the database that ends with _meta, then start with {queues}: "
+        "everything is published anew"
     )

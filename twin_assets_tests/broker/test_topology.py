@@ -54,7 +54,7 @@ def test_another_number_of_queues_is_refused_with_the_way_to_migrate(
     with ChangePublisher(rabbitmq_url, queues=before):
         pass
     with (
-        pytest.raises(ConfigurationError, match="let the stream drain"),
+        pytest.raises(ConfigurationError, match="stop capture and stream, delete the queues"),
         ChangePublisher(rabbitmq_url, queues=now),
     ):
         pass

@@ -14,10 +14,10 @@ from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.repair import audit_live, await_mended, repair
 from twin_assets.operations.twin import open_twin
 from twin_assets.processing.hash_encoder import HashEncoder
-from twin_assets.stream.replica import run_stream
 from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import article, post, repository, words
 from twin_assets_tests.scenarios.house import house
+from twin_assets_tests.scenarios.operating.flowing import flowing
 from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.waiting import wait_until
 
@@ -58,31 +58,6 @@ def filled(twin, documents, settings) -> None:
     with flowing(twin):
         rebuild(twin, Snapshot.VECTOR, POST)
         assert_clean(twin)
-
-
-@contextmanager
-def flowing(twin):
-    """Run capture and stream; both have caught up when the block begins, and when it ends."""
-    settings = twin.settings
-    with (
-        running(lambda own, stop: run_capture(own, stop=stop, report=lambda _: None), settings),
-        running(lambda own, stop: run_stream(own, stop=stop), settings),
-    ):
-        catch_up(twin)
-        yield
-        catch_up(twin)
-
-
-def catch_up(twin) -> None:
-    """Wait until everything is applied, and capture has nothing left to look over."""
-
-    def is_in_step() -> bool:
-        return (twin.meta.watermark(twin.settings.rabbitmq_queues) or 0) >= target
-
-    for _ in range(2):
-        target = twin.source.now()
-        wait_until(is_in_step, what="the watermark passes", limit_s=180)
-        wait_until(lambda: twin.meta.load_recheck() is None, what="everything is looked over", limit_s=180)
 
 
 def mend(twin) -> None:
