@@ -24,7 +24,7 @@ class PostgresServer(Server):
 
     def __init__(self, state: Path, *, port: int, programs: Path) -> None:
         super().__init__(state, {"PORT": port})
-        self._programs = programs
+        self.programs = programs
         # Not below `state`, whose folders nobody but their owner may enter.
         self._data = Path(tempfile.mkdtemp(prefix="twin-assets-postgres-"))
 
@@ -42,7 +42,7 @@ class PostgresServer(Server):
         environment = plain_environment() | self.environment | {"PGDATABASE": "postgres"}
         made = "SELECT FROM pg_database WHERE datname = 'dagster'"
         found = subprocess.run(
-            [self._programs / "psql", "--no-psqlrc", "--command", made],
+            [self.programs / "psql", "--no-psqlrc", "--command", made],
             env=environment,
             capture_output=True,
             text=True,
@@ -51,7 +51,7 @@ class PostgresServer(Server):
         if found.returncode:
             return False
         if "(0 rows)" in found.stdout:
-            create = [self._programs / "createdb", "dagster"]
+            create = [self.programs / "createdb", "dagster"]
             subprocess.run(create, env=environment, check=True, capture_output=True)
         return True
 
@@ -59,7 +59,7 @@ class PostgresServer(Server):
         if not (self._data / "PG_VERSION").exists():
             self._make()
         options = ["-D", str(self._data), "-p", str(self.port), "-k", "", "-h", LOOPBACK]
-        return Launch([*self._as_nobody(), str(self._programs / "postgres"), *options], plain_environment())
+        return Launch([*self._as_nobody(), str(self.programs / "postgres"), *options], plain_environment())
 
     def remove(self) -> None:
         """Delete its data."""
@@ -73,7 +73,7 @@ class PostgresServer(Server):
                 os.chown(self._data, NOBODY, NOBODY)
                 os.chown(password.name, NOBODY, NOBODY)
             options = ["--username=dagster", f"--pwfile={password.name}", "--auth=scram-sha-256"]
-            command = [*self._as_nobody(), self._programs / "initdb", *options, "--no-sync", self._data]
+            command = [*self._as_nobody(), self.programs / "initdb", *options, "--no-sync", self._data]
             subprocess.run(command, env=plain_environment(), cwd="/", check=True, capture_output=True)
 
     def _as_nobody(self) -> list[str]:

@@ -149,6 +149,11 @@ def test_our_containers_have_few_rights(name: str) -> None:
     assert service.get("user") == ("0:0" if name in BACKUP else None)
 
 
+def test_the_steps_of_a_backup_are_a_chain() -> None:
+    awaited = [step for name in BACKUP for step in SERVICES[name]["depends_on"] if step in BACKUP]
+    assert sorted(awaited) == sorted(BACKUP - {"backup"})
+
+
 @pytest.mark.parametrize("name", sorted(BACKUP))
 def test_nothing_of_a_backup_starts_by_itself_or_lasts(name: str) -> None:
     service = SERVICES[name]
