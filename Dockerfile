@@ -12,15 +12,14 @@ ARG PROFILE=small
 # Python 3.11.16, of September 2026, for every platform.
 FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b AS base
 
-FROM base AS builder
+FROM base AS dependencies
 ARG TORCH_BACKEND=cpu
 ARG TORCH_INDEX_ARGS=""
 ARG UV_VERSION=0.13.9
 RUN python -m venv --without-pip /opt/twin
 ENV PATH=/opt/twin/bin:$PATH
 WORKDIR /src
-COPY constraints.txt pyproject.toml ./
-COPY deploy/image/requirements.py deploy/image/
+COPY constraints.txt ./
 # torch first and alone: its index must not answer for any other package. uv knows where PyTorch keeps which build.
 # hadolint ignore=SC2086
 RUN --mount=type=cache,target=/root/.cache/pip --mount=type=cache,target=/root/.cache/uv \
@@ -31,13 +30,18 @@ RUN --mount=type=cache,target=/root/.cache/pip --mount=type=cache,target=/root/.
         && uv pip install --python /opt/twin/bin/python --link-mode copy --constraint constraints.txt \
             --torch-backend "${TORCH_BACKEND}" torch; \
     fi
+COPY pyproject.toml ./
+COPY deploy/image/requirements.py deploy/image/
 RUN --mount=type=cache,target=/root/.cache/pip \
     python deploy/image/requirements.py > requirements.txt \
     && pip --python /opt/twin install --constraint constraints.txt --requirement requirements.txt
+
+# Apart from what it depends on: a change of code is a megabyte in a registry then, not a gigabyte.
+FROM dependencies AS builder
 COPY README.md LICENSE ./
 COPY twin_assets twin_assets
 RUN --mount=type=cache,target=/root/.cache/pip \
-    pip --python /opt/twin install --no-deps .
+    pip --python /opt/twin install --no-deps --root /opt/code .
 
 FROM builder AS models
 ARG PROFILE
@@ -49,7 +53,7 @@ ENV HF_HOME=/opt/models \
     TWIN_CODE_PRECISION=${CODE_PRECISION} \
     TWIN_PROFILE=${PROFILE}
 COPY deploy/image/bake_models.py deploy/image/
-RUN mkdir -p /opt/models && python deploy/image/bake_models.py
+RUN cp -a /opt/code/opt/twin/. /opt/twin && mkdir -p /opt/models && python deploy/image/bake_models.py
 
 FROM base AS runtime
 ARG PROFILE
@@ -58,8 +62,9 @@ LABEL org.opencontainers.image.title="twin_assets" \
 RUN groupadd --gid 10001 twin \
     && useradd --uid 10001 --gid twin --no-create-home --home-dir /var/lib/twin --shell /usr/sbin/nologin twin \
     && install --directory --owner twin --group twin /var/lib/twin /var/lib/twin/logs /opt/dagster/home
-COPY --from=builder /opt/twin /opt/twin
+COPY --from=dependencies /opt/twin /opt/twin
 COPY --from=models /opt/models /opt/models
+COPY --from=builder /opt/code/opt/twin /opt/twin
 # Where DAGSTER_HOME points on AWS; compose mounts a file of its own.
 COPY deploy/aws/dagster /opt/dagster/aws
 # Nothing is written but under /tmp and the logs' volume, and no model is fetched at run time.

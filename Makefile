@@ -5,13 +5,17 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 AUDIT := .venv/audit/bin/pip-audit
 AWS := .venv/aws/bin/python
+GRYPE := anchore/grype:v0.120.1
+LAYERS = --cache-from type=local,src=$(CACHE) --cache-to type=local,dest=$(CACHE).new,mode=max
+TREE := .venv/image
+MONGOSH := .venv/mongosh/node_modules/.bin/mongosh
 ARGS ?=
 
 $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean image-push \
+.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean image image-scan image-push image-test compose-test \
 	aws-test aws-preview aws-remember aws-up aws-verify aws-rollback \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
@@ -69,9 +73,28 @@ aws-rollback: $(AWS) ## Bring AWS back to the commit that `make aws-remember` no
 	@test -s deploy/aws/.previous || { echo "error: nothing was deployed before, so there is nothing to go back to" >&2; exit 1; }
 	@$(MAKE) aws-up IMAGE_TAG=$$(cat deploy/aws/.previous)
 
-image-push: ## Build the image and push it (IMAGE=registry/name:commit; needs Docker and a login)
-	@docker build --build-arg TORCH_INDEX_ARGS --tag $(IMAGE) .
+image: ## Build the image (IMAGE=name:tag; CACHE=folder keeps its layers from build to build; needs Docker)
+	@docker buildx build $(if $(CACHE),$(LAYERS)) --build-arg TORCH_INDEX_ARGS --load --tag $(IMAGE) .
+	@if [ -n "$(CACHE)" ]; then rm -rf "$(CACHE)" && mv "$(CACHE).new" "$(CACHE)"; fi
+
+image-scan: ## Look for known vulnerabilities in an image that can be mended (IMAGE=name:tag; needs Docker)
+	@docker run --rm --volume /var/run/docker.sock:/var/run/docker.sock $(GRYPE) docker:$(IMAGE) \
+		--only-fixed --fail-on high
+
+image-push: image ## Build the image and push it (IMAGE=registry/name:commit; needs Docker and a login)
 	@docker push $(IMAGE)
+
+compose-test: ## Start the compose file, use it, back it up, and take it down again (needs Docker; not where one runs)
+	@scripts/compose_test.sh
+
+# MongoDB's shell, for the script that makes the users in containers.
+$(MONGOSH): Makefile
+	@npm install --silent --no-audit --no-fund --prefix .venv/mongosh mongosh@2.12.0
+	@touch $@
+
+image-test: $(SETUP) $(MONGOSH) ## Build the image's tree without Docker and run what it would run (as root, Linux x86_64, 12 GB)
+	@$(BIN)/python -m scripts.image build $(TREE) --build-arg TORCH_INDEX_ARGS="$${TORCH_INDEX_ARGS:---prefer-binary}"
+	@$(BIN)/python -m scripts.image isolate $(BIN)/pytest twin_assets_tests/deploy/image -m image --no-cov $(ARGS)
 
 chaos: $(SETUP) ## Inject every fault of the suite, the slow ones too, and print what was lost (ARGS="-k ...")
 	@$(BIN)/python -m pytest -p twin_assets_tests.scenarios.chaos.report -m chaos --no-cov $(ARGS)

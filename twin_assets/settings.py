@@ -85,6 +85,7 @@ class Settings(BaseSettings):
     local_dagster_port: int = Field(default=3000, ge=1, le=65535)
 
     stream_replicas: int = Field(default=1, ge=1, le=64)
+    stream_replicas_max: int = Field(default=0, ge=0, le=64)
     lag_slo_s: float = Field(default=30.0, gt=0)
     marker_interval_s: float = Field(default=2.0, gt=0)
     heartbeat_interval_s: float = Field(default=5.0, gt=0)

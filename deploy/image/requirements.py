@@ -5,5 +5,7 @@ import tomllib
 from pathlib import Path
 
 project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
-extras = [each for name in ("openvino", "onnx", "traces", "aws") for each in project["optional-dependencies"][name]]
+extras = [
+    each for name in ("openvino", "onnx", "traces", "aws") for each in project["optional-dependencies"][name]
+]
 sys.stdout.write("\n".join([*project["dependencies"], *extras]) + "\n")

@@ -130,6 +130,6 @@ async def declare_dead(connection: Connection) -> None:
 def _migrate(queues: int) -> str:
     return (
         "set it back, or migrate: stop capture and stream, delete the queues twin.changes.* and the document "
-        f"`queues` of the collection `queues` in the database that ends with _meta, then start with {queues}: "
+        f"`queues` of the collection `queues` in the database ending with _meta, then start with {queues}: "
         "everything is published anew"
     )

@@ -41,6 +41,9 @@ class StreamConfig(Config):
     """Which share of the queues a stream run reads."""
 
     replica: int = Field(default=0, ge=0, description="Reads the queues i with i mod replicas = this number.")
+    replicas: int = Field(
+        default=0, ge=0, description="How many runs share the queues; 0: TWIN_STREAM_REPLICAS."
+    )
 
 
 @op(
@@ -64,10 +67,12 @@ def capture_op(context: OpExecutionContext, twin: TwinResource) -> None:
 @op(name=STREAM_OP, description="Brings every change from RabbitMQ into Qdrant, until it is stopped.")
 def stream_op(context: OpExecutionContext, config: StreamConfig, twin: TwinResource) -> None:
     settings = twin.settings()
+    if config.replicas:
+        settings = settings.model_copy(update={"stream_replicas": config.replicas})
     if config.replica >= settings.stream_replicas:
         raise ConfigurationError(
-            f"replica {config.replica} is one too many: TWIN_STREAM_REPLICAS is {settings.stream_replicas}, "
-            "counted from 0"
+            f"replica {config.replica} is one too many: {settings.stream_replicas} share the queues, counted "
+            "from 0"
         )
     # A run that a person launched carries the tags of no sensor.
     tags = {SHARE_TAG: stream_share(config.replica), REPLICAS_TAG: str(settings.stream_replicas)}

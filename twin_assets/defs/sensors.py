@@ -15,6 +15,7 @@ from dagster import (
 )
 
 from twin_assets.defs.auto_repair import repair_differences
+from twin_assets.defs.autoscale import desired_replicas
 from twin_assets.defs.jobs import CAPTURE_OP, STREAM_OP, capture_changes, stream_features
 from twin_assets.defs.names import CAPTURE_SHARE, REPLICAS_TAG, SHARE_TAG, stream_share
 from twin_assets.defs.resources import TwinResource
@@ -33,9 +34,14 @@ def keep_alive(
     upkeep: Upkeep,
     request: Callable[[str], RunRequest],
     *,
+    cursor: str | None = None,
+    note: str = "",
     clock: Callable[[], float] = time.time,
 ) -> SensorResult:
-    """Give up the dead runs of a job, end the surplus ones and request the missing ones."""
+    """Give up the dead runs of a job, end the surplus ones and request the missing ones.
+
+    `cursor` is for the next tick, `note` is shown beside what the runs do.
+    """
     runs = read_runs(instance, job_name, shares=len(upkeep.shares))
     decision = upkeep.decide(runs, now_s=clock(), error_of=partial(last_error, instance))
     for finding in decision.dead:
@@ -43,9 +49,10 @@ def keep_alive(
     for finding in decision.surplus:
         ask_to_end(instance, finding)
     if decision.missing:
-        return SensorResult(run_requests=[request(share) for share in decision.missing])
+        return SensorResult(run_requests=[request(share) for share in decision.missing], cursor=cursor)
     surplus = [f"ending run {finding.run.run_id[:8]}: {finding.reason}" for finding in decision.surplus]
-    return SensorResult(skip_reason=SkipReason("; ".join([*decision.notes, *surplus])))
+    said = [*([note] if note else []), *decision.notes, *surplus]
+    return SensorResult(skip_reason=SkipReason("; ".join(said)), cursor=cursor)
 
 
 @sensor(
@@ -69,21 +76,30 @@ def keep_capturing(context: SensorEvaluationContext, twin: TwinResource) -> Sens
     job=stream_features,
     minimum_interval_seconds=TICK_S,
     default_status=DefaultSensorStatus.RUNNING,
-    description="Keeps TWIN_STREAM_REPLICAS stream runs alive, one per share of the queues.",
+    description="Keeps TWIN_STREAM_REPLICAS stream runs alive, one per share of the queues; up to "
+    "TWIN_STREAM_REPLICAS_MAX while messages pile up.",
 )
 def keep_streaming(context: SensorEvaluationContext, twin: TwinResource) -> SensorResult | SkipReason:
     try:
         settings = _settings_with_servers(twin)
     except ConfigurationError as error:
         return SkipReason(str(error))
-    replicas = settings.stream_replicas
+    desired = desired_replicas(settings, context.cursor, now_s=time.time())
+    replicas = desired.replicas
     upkeep = Upkeep(
         shares=[stream_share(replica) for replica in range(replicas)],
         limit_s=settings.heartbeat_limit_s,
         replicas=str(replicas),
     )
     request = partial(stream_request, replicas=replicas)
-    return keep_alive(context.instance, stream_features.name, upkeep, request)
+    return keep_alive(
+        context.instance,
+        stream_features.name,
+        upkeep,
+        request,
+        cursor=desired.cursor,
+        note=desired.note,
+    )
 
 
 @sensor(
@@ -119,7 +135,7 @@ def capture_request(share: str) -> RunRequest:
 def stream_request(share: str, *, replicas: int) -> RunRequest:
     """Ask for the stream run of a share. Without a run_key: a share is asked for again and again."""
     replica = int(share.rpartition("-")[2])
-    config = {"ops": {STREAM_OP: {"config": {"replica": replica}}}}
+    config = {"ops": {STREAM_OP: {"config": {"replica": replica, "replicas": replicas}}}}
     return RunRequest(run_config=config, tags={SHARE_TAG: share, REPLICAS_TAG: str(replicas)})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ def connect(
 ) -> QdrantClient:
     """Return a client; nothing is sent before the first call. Trusts `ca_file` alone, where it is given."""
     parts = urlsplit(url)
+    # Compose's own network is one of those; docs/security.md says what becomes of a key without TLS.
+    warnings.filterwarnings("ignore", "Api key is used with an insecure connection", UserWarning)
     options: dict[str, Any] = {"verify": authority(ca_file)} if ca_file else {}
     login = login_of(parts)
     if login:  # the client itself drops them

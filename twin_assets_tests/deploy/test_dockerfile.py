@@ -50,11 +50,11 @@ def test_hadolint_finds_what_is_wrong() -> None:
 def test_every_stage_starts_from_the_same_pinned_image_or_from_a_stage() -> None:
     pinned, *others = [each.text.split()[0] for each in INSTRUCTIONS if each.name == "FROM"]
     assert re.fullmatch(r"python:3\.11-slim-bookworm@sha256:[0-9a-f]{64}", pinned)
-    assert set(others) == {"base", "builder"}
+    assert set(others) == {"base", "dependencies", "builder"}
 
 
 def test_torch_is_a_build_for_the_cpu_unless_asked_otherwise() -> None:
-    arguments = [each.text for each in INSTRUCTIONS if each.stage == "builder" and each.name == "ARG"]
+    arguments = [each.text for each in INSTRUCTIONS if each.stage == "dependencies" and each.name == "ARG"]
     assert "TORCH_BACKEND=cpu" in arguments
     [torch] = [each.text for each in INSTRUCTIONS if "--torch-backend" in each.text]
     assert '--torch-backend "${TORCH_BACKEND}" torch' in torch
@@ -126,11 +126,26 @@ def test_dependencies_are_installed_before_the_code_is_copied() -> None:
     printed = subprocess.run([sys.executable, script], cwd=ROOT, capture_output=True, text=True, check=True)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    wanted = [*project["dependencies"], *extras["openvino"], *extras["onnx"], *extras["traces"], *extras["aws"]]
+    wanted = [
+        *project["dependencies"],
+        *extras["openvino"],
+        *extras["onnx"],
+        *extras["traces"],
+        *extras["aws"],
+    ]
     assert printed.stdout.splitlines() == wanted
-    order = [each.text for each in INSTRUCTIONS if each.stage == "builder"]
-    code = next(number for number, text in enumerate(order) if text == "twin_assets twin_assets")
-    assert any("requirements.txt" in text for text in order[:code])
+    order = [each.text for each in INSTRUCTIONS]
+    [project] = [number for number, text in enumerate(order) if text == "pyproject.toml ./"]
+    [code] = [number for number, text in enumerate(order) if text == "twin_assets twin_assets"]
+    [torch] = [number for number, text in enumerate(order) if "--torch-backend" in text]
+    [rest] = [number for number, text in enumerate(order) if "requirements.txt" in text]
+    assert torch < project < rest < code
+
+
+def test_code_is_a_layer_of_its_own_behind_everything_that_changes_less_often() -> None:
+    copies = [each.text.split() for each in FINAL if each.name == "COPY" and "--from" in each.text]
+    assert [copy[0] for copy in copies] == ["--from=dependencies", "--from=models", "--from=builder"]
+    assert copies[2][1:] == ["/opt/code/opt/twin", "/opt/twin"]
 
 
 def test_models_are_baked_by_the_profile() -> None:

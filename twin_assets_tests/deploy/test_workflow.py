@@ -23,12 +23,21 @@ def test_it_calls_the_make_targets_that_a_person_calls() -> None:
     targets = set(re.findall(r"^([a-z][\w-]*):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     commands = [step["run"] for step in STEPS if "run" in step]
     made = {command.removeprefix("make ") for command in commands if command.startswith("make ")}
-    assert {"lint", "test", "chaos", "audit"} <= made <= targets
-    assert all(command.startswith(("make ", "docker build ")) for command in commands)
+    assert {"lint", "test", "chaos", "audit", "image", "image-scan", "compose-test"} <= made <= targets
+    assert all(command.startswith("make ") for command in commands)
+
+
+def test_the_image_is_built_with_the_layers_of_the_build_before() -> None:
+    steps = WORKFLOW["jobs"]["image"]["steps"]
+    [cache] = [step["with"] for step in steps if step.get("uses", "").startswith("actions/cache@")]
+    [build] = [step for step in steps if step.get("run") == "make image"]
+    assert build["env"]["CACHE"] == cache["path"]
+    assert cache["key"].startswith(cache["restore-keys"])
 
 
 def test_every_action_has_a_major_version() -> None:
-    assert all(re.fullmatch(r"actions/[\w-]+@v\d+", step["uses"]) for step in STEPS if "uses" in step)
+    used = [step["uses"] for step in STEPS if "uses" in step]
+    assert all(re.fullmatch(r"(actions|docker)/[\w-]+@v\d+", name) for name in used)
 
 
 def test_it_may_read_and_nothing_else() -> None:

@@ -78,6 +78,7 @@ class StackConfig:
     github_repository: str
     size: Size
     stream_replicas: int
+    stream_replicas_max: int
     log_days: int
     mongodb_url: pulumi.Output[str]
     qdrant_api_key: pulumi.Output[str]
@@ -98,6 +99,7 @@ def read_config(config: pulumi.Config) -> StackConfig:
         github_repository=_matching(config, "githubRepository", _REPOSITORY, "owner/name"),
         size=_size(config.get("size") or "small"),
         stream_replicas=_between(config, "streamReplicas", 1, low=1, high=QUEUES),
+        stream_replicas_max=_between(config, "streamReplicasMax", 0, low=0, high=QUEUES),
         log_days=_between(config, "logDays", 30, low=1, high=3653),
         mongodb_url=config.require_secret("mongodbUrl"),
         qdrant_api_key=config.require_secret("qdrantApiKey"),

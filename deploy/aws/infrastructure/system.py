@@ -66,6 +66,7 @@ def make_system(config: StackConfig) -> dict[str, pulumi.Input]:
             "TWIN_QDRANT_URL": config.qdrant_url,
             "TWIN_RABBITMQ_QUEUES": str(QUEUES),
             "TWIN_STREAM_REPLICAS": str(config.stream_replicas),
+            "TWIN_STREAM_REPLICAS_MAX": str(config.stream_replicas_max),
         },
         storage_secrets=[password],
         secrets=[

@@ -19,6 +19,7 @@ from tests.conftest import declare
         ("size", "huge", "set it to one of small, medium, large"),
         ("streamReplicas", "9", "set it to 1 … 8"),
         ("streamReplicas", "0", "set it to 1 … 8"),
+        ("streamReplicasMax", "9", "set it to 0 … 8"),
         ("logDays", "0", "set it to 1 … 3653"),
     ],
 )

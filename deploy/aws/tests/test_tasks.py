@@ -68,6 +68,7 @@ def test_replicas_and_sizes_come_from_the_configuration(small, medium):
     assert environment(small, "code")["TWIN_STREAM_REPLICAS"] == "1"
     assert environment(medium, "code")["TWIN_STREAM_REPLICAS"] == "4"
     assert environment(medium, "run")["TWIN_STREAM_REPLICAS"] == "4"
+    assert environment(small, "code")["TWIN_STREAM_REPLICAS_MAX"] == "0"
     assert medium.one("ecs/taskDefinition", "run")["cpu"] == "2048"
     run = small.one("ecs/taskDefinition", "run")
     assert environment(small, "daemon")["TWIN_RUN_TASK_DEFINITION"] == f"arn:aws:mock:::{run.type}/run"

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 import tempfile
 import warnings
 from importlib import import_module
@@ -48,8 +47,6 @@ def fixed_rows(tokenizer: ModelTokenizer, *, padding_id: int, budget: int = 1024
 def main() -> None:
     """Convert what the arguments say into a folder. Raises OSError where it cannot be written."""
     arguments = _arguments()
-    # OpenVINO would report each conversion to its maker.
-    sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
     warnings.simplefilter("ignore")
     into: Path = arguments.into
     into.parent.mkdir(parents=True, exist_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,8 +25,7 @@ class OpenVinoNetwork:
     budget = 512
 
     def __init__(self, folder: Path) -> None:
-        import openvino  # noqa: PLC0415 - an extra, and only who embeds needs it
-
+        openvino = _openvino()
         options = {
             "PERFORMANCE_HINT": "THROUGHPUT",
             # On some CPUs the default is bfloat16, which computes other vectors.
@@ -46,15 +46,22 @@ class OpenVinoNetwork:
 
 def convert(network: TorchNetwork, folder: Path) -> None:
     """Write the model for OpenVinoNetwork into a folder."""
-    import openvino  # noqa: PLC0415 - an extra
-
     from twin_assets.processing.networks.tracing import example, traceable  # noqa: PLC0415 - imports torch
 
+    openvino = _openvino()
     converted = openvino.convert_model(
         traceable(network), example_input=example(), input=[("ids", [-1, -1]), ("mask", [-1, -1])]
     )
     # Half precision would halve the file, and change the vectors.
     openvino.save_model(converted, folder / MODEL_FILE, compress_to_fp16=False)
+
+
+def _openvino() -> Any:
+    """Import OpenVINO without what reports each import and each conversion to its maker."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # None: nobody may import it
+    import openvino  # noqa: PLC0415 - an extra, and only who embeds needs it
+
+    return openvino
 
 
 def _keep(request: Any, place: tuple[dict[int, np.ndarray], int]) -> None:

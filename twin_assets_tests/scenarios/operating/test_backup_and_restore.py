@@ -21,10 +21,7 @@ from twin_assets_tests.scenarios.operating.flowing import flowing
 from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),  # it is loopback
-]
+pytestmark = pytest.mark.servers
 
 POSTS = 30
 POST = DataType.POSTS

@@ -15,10 +15,7 @@ from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import post, words
 from twin_assets_tests.scenarios.operating.flowing import flowing
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),  # it is loopback
-]
+pytestmark = pytest.mark.servers
 
 STEPS = r"stop capture and stream, delete the queues twin\.changes\.\* and the document `queues`"
 

@@ -15,10 +15,7 @@ from twin_assets_tests.scenarios.own_servers import restart
 from twin_assets_tests.scenarios.processes import LongRun, long_run
 from twin_assets_tests.waiting import wait_until
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),  # it is loopback
-]
+pytestmark = pytest.mark.servers
 
 
 @pytest.fixture(autouse=True)
