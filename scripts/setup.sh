@@ -58,7 +58,7 @@ if ! install_packages; then
     exit 1
 fi
 
-scripts/install_rabbitmq.sh
+scripts/install_package.sh rabbitmq-server /usr/lib/rabbitmq/bin/rabbitmq-server rabbitmq-server
 echo "setup: converting the bundled model for OpenVINO, where it is missing (half a minute)"
 .venv/bin/python scripts/convert_bundled_model.py
 echo "setup: fetching the servers' programs that are missing"

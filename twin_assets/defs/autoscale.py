@@ -69,9 +69,13 @@ def desired_replicas(settings: Settings, cursor: str | None, *, now_s: float) ->
     try:
         depths = queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues)
     except BrokerUnavailable as error:
-        return Desired(scale.replicas, scale.model_dump_json(), f"{scale.replicas} replicas; {error}")
+        return Desired(
+            scale.replicas,
+            scale.model_dump_json(),
+            f"{scale.replicas} of {least} to {most} replicas; {error}",
+        )
     scale = scale.after(depths.total, now_s=now_s, least=least, most=most)
-    note = f"{scale.replicas} replicas of {least} to {most}, {depths.total} messages wait"
+    note = f"{scale.replicas} of {least} to {most} replicas, {depths.total} messages wait"
     return Desired(scale.replicas, scale.model_dump_json(), note)
 
 

@@ -112,4 +112,4 @@ def test_what_waits_in_a_real_broker_brings_runs_of_another_share_out(
     configs = [request.run_config["ops"]["stream"]["config"] for request in requests]
     assert configs == [{"replica": 0, "replicas": 2}, {"replica": 1, "replicas": 2}]
     found = autoscale.desired_replicas(twin.settings(), cursor, now_s=1e6 + 60)
-    assert f"2 replicas of 1 to 4, {2 * BUSY_PER_REPLICA} messages wait" in found.note
+    assert f"2 of 1 to 4 replicas, {2 * BUSY_PER_REPLICA} messages wait" in found.note

@@ -33,7 +33,8 @@ def test_no_key_and_no_secret_is_stored() -> None:
     text = (ROOT / ".github/workflows/deploy.yml").read_text()
     assert "secrets." not in text
     assert "aws-access-key-id" not in text
-    assert WORKFLOW["permissions"] == {"contents": "read", "id-token": "write"}
+    assert WORKFLOW["permissions"] == {"contents": "read"}
+    assert all(job["permissions"] == {"contents": "read", "id-token": "write"} for job in JOBS.values())
     roles = {step["with"]["role-to-assume"] for step in STEPS if "configure-aws" in step.get("uses", "")}
     assert roles == {f"${{{{ vars.AWS_ROLE_{name} }}}}" for name in ("PREVIEW", "PUSH", "DEPLOY")}
 
@@ -79,9 +80,9 @@ def test_every_job_ends(job: str) -> None:
     assert JOBS[job]["timeout-minutes"] <= 90
 
 
-def test_every_action_has_a_known_publisher_and_a_major_version() -> None:
+def test_every_action_has_a_known_publisher_and_is_pinned_to_a_commit() -> None:
     for step in STEPS:
         if "uses" in step:
-            found = re.fullmatch(r"([\w-]+)/[\w-]+@v\d+", step["uses"])
+            found = re.fullmatch(r"([\w-]+)/[\w-]+@[0-9a-f]{40}", step["uses"])
             assert found, step["uses"]
             assert found[1] in PUBLISHERS

@@ -35,9 +35,10 @@ def test_the_image_is_built_with_the_layers_of_the_build_before() -> None:
     assert cache["key"].startswith(cache["restore-keys"])
 
 
-def test_every_action_has_a_major_version() -> None:
-    used = [step["uses"] for step in STEPS if "uses" in step]
-    assert all(re.fullmatch(r"(actions|docker)/[\w-]+@v\d+", name) for name in used)
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_that_is() -> None:
+    lines = re.findall(r"uses: (.*)", (ROOT / ".github/workflows/ci.yml").read_text())
+    assert len(lines) == len([step for step in STEPS if "uses" in step])
+    assert all(re.fullmatch(r"(actions|docker)/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line) for line in lines)
 
 
 def test_it_may_read_and_nothing_else() -> None:

@@ -16,7 +16,7 @@ from dagster import DagsterInstance
 
 ROOT = Path(__file__).parents[2]
 TARGETS = {
-    *("help", "setup", "demo", "test", "lint", "check", "audit", "chaos", "soak", "bench"),
+    *("help", "setup", "demo", "test", "lint", "lint-workflows", "check", "audit", "chaos", "soak", "bench"),
     *("aws-test", "aws-preview", "aws-remember", "aws-up", "aws-verify", "aws-rollback", "image-push"),
     *("image", "image-scan", "image-test", "compose-test"),
     *("up", "down", "dev", "clean"),
@@ -70,7 +70,7 @@ def test_ci_calls_the_targets_that_people_call() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "export CI=true" in lines
     assert [line for line in lines if line.startswith("make ")] == [
-        *("make lint", "make test", "make aws-test", "make image-test")
+        *("make lint", "make lint-workflows", "make test", "make aws-test", "make image-test")
     ]
 
 
