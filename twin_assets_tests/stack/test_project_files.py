@@ -69,7 +69,7 @@ def test_script_is_runnable_and_sound(script: Path) -> None:
 def test_ci_calls_the_targets_that_people_call() -> None:
     lines = (ROOT / ".ci" / "run").read_text().splitlines()
     assert "export CI=true" in lines
-    assert [line for line in lines if line.startswith("make ")] == [
+    assert [line.strip() for line in lines if line.strip().startswith("make ")] == [
         *("make lint", "make lint-workflows", "make test", "make aws-test", "make image-test")
     ]
 
