@@ -21,6 +21,7 @@ TwinError
 ├── AmbiguousId                 exit 2: several documents have the id that was named
 ├── NotApplied                  a change was made, and nobody applies it
 ├── BackupDamaged               a backup lacks a part, or a part is not what was written
+├── BackupUnreachable           exit 3: the folder of backups cannot be read or written
 └── StackError                  the local stack cannot start or stop a server
 """
 
@@ -205,6 +206,18 @@ class BackupDamaged(TwinError):
 
     def __init__(self, where: Path, reason: str) -> None:
         super().__init__(f"{where}: {reason}")
+
+
+class BackupUnreachable(TwinError):
+    """Raised when the folder of backups cannot be read or written."""
+
+    exit_code = 3
+
+    def __init__(self, error: OSError, root: Path) -> None:
+        super().__init__(
+            f"{error.filename or root}: {error.strerror or error}; see that the backups' folder exists, has "
+            "room and belongs to whoever runs this"
+        )
 
 
 class StackError(TwinError):

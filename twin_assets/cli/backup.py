@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from twin_assets.cli.console import Json, say, say_json, say_table
+from twin_assets.cli.exit_codes import ExitCode
 
 app = typer.Typer(no_args_is_help=True, help="Back up what Qdrant holds, and restore it.")
 Root = Annotated[Path, typer.Argument(metavar="FOLDER", help="where the backups are")]
@@ -18,11 +19,15 @@ MB = 1_000_000
 @app.command()
 def snapshots(root: Root) -> None:
     """Begin a backup: a snapshot of every collection that readers see, and of every standby."""
+    import signal
+
     from twin_assets.operations.backup.folder import BackupFolder
     from twin_assets.operations.backup.snapshots import take_snapshots
     from twin_assets.operations.twin import open_twin
     from twin_assets.settings import load_settings
 
+    # Ended in good order, Qdrant keeps no snapshot on its own disk.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with open_twin(load_settings()) as twin:
         taken = take_snapshots(twin, BackupFolder(root), taken=lambda name: say(f"{name} is saved"))
     say(f"{len(taken)} snapshots are in {root / 'incoming'}; add other parts there, then `twin backup seal`")
@@ -92,6 +97,13 @@ def restore_snapshots(
         report = restore(twin, backup, replace=replace, restored=lambda each: say(f"{each} is restored"))
     for collection, reason in report.skipped.items():
         say(f"{collection} is left out: {reason}")
+    for collection in report.revived:
+        say(
+            f"{collection} is a standby now, since another one has taken its place: rebuild its type, which "
+            f"takes its vectors, then `twin generations drop {collection}`"
+        )
     for collection in report.absent:
         say(f"{collection} is in the registry, but neither in Qdrant nor in this backup: rebuild its type")
     say(f"{len(report.restored)} collections are as of {backup.name}; once the stream runs: `twin repair`")
+    if not report.is_complete:
+        raise typer.Exit(ExitCode.CHECK_FAILED)

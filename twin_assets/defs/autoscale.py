@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from twin_assets.errors import BrokerUnavailable
+from twin_assets.errors import BrokerUnavailable, ConfigurationError
 from twin_assets.models.base import TwinModel
 from twin_assets.settings import Settings
 
@@ -68,7 +68,9 @@ def desired_replicas(settings: Settings, cursor: str | None, *, now_s: float) ->
     scale = _remembered(cursor, least=least, most=most)
     try:
         depths = queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues)
-    except BrokerUnavailable as error:
+    except (BrokerUnavailable, ConfigurationError) as error:
+        # Who cannot see what waits does not know how long it has, either.
+        scale = Scale(replicas=scale.replicas, changed_s=scale.changed_s)
         return Desired(
             scale.replicas,
             scale.model_dump_json(),

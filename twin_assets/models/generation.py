@@ -12,9 +12,11 @@ from twin_assets.models.base import TwinModel
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
 
+LOST = "its collection is gone from Qdrant"
+
 
 class GenerationStatus(StrEnum):
-    """`retired` is fed no more: its model cannot be loaded, or its collection is gone."""
+    """`retired` is fed no more: its model cannot be loaded, or its collection is gone (its note is LOST)."""
 
     BUILDING = "building"
     LIVE = "live"

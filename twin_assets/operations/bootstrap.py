@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterable
 
-from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.generation import LOST, Generation, GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.twin import Twin
@@ -43,13 +44,14 @@ def _ensure(
     twin: Twin, snapshot: Snapshot, data_type: DataType, *, stop: threading.Event
 ) -> Generation | None:
     known = [found for found in twin.meta.generations(data_type) if found.snapshot is snapshot]
+    _let_lost_standbys_go(twin, known)
     live = next((found for found in known if found.status is GenerationStatus.LIVE), None)
     if live is not None and twin.collections.exists(live.collection):
         _heal_alias(twin, live)
         return None
     if live is not None:
         log.error("Qdrant has lost %s; a new generation takes its place", live.collection)
-        twin.meta.set_status(live.collection, GenerationStatus.RETIRED, "its collection is gone from Qdrant")
+        twin.meta.set_status(live.collection, GenerationStatus.RETIRED, LOST)
     building = next((found for found in known if found.status is GenerationStatus.BUILDING), None)
     if building is not None and building.since is None:
         # A crash cut its registration in two, and nobody feeds a generation of an unknown age.
@@ -65,6 +67,14 @@ def _ensure(
     twin.collections.switch(generation)
     twin.meta.set_status(generation.collection, GenerationStatus.LIVE)
     return generation
+
+
+def _let_lost_standbys_go(twin: Twin, known: Iterable[Generation]) -> None:
+    """Feed no standby that Qdrant has lost: every write to it would fail, and end the stream."""
+    for found in known:
+        if found.status is GenerationStatus.STANDBY and not twin.collections.exists(found.collection):
+            log.error("Qdrant has lost the standby %s; there is no rollback to it", found.collection)
+            twin.meta.set_status(found.collection, GenerationStatus.RETIRED, LOST)
 
 
 def _heal_alias(twin: Twin, live: Generation) -> None:

@@ -13,7 +13,7 @@ import httpx
 
 from twin_assets.errors import BackupDamaged
 from twin_assets.settings import Settings
-from twin_assets.store.rest import fault_of, rest_client, silence_of
+from twin_assets.store.rest import FORBIDDEN, fault_of, rest_client, silence_of
 
 # Qdrant answers once a snapshot is written or restored, and some are tens of gigabytes.
 LIMIT_S = 3600.0
@@ -39,28 +39,38 @@ class CollectionSnapshots:
         self._client.close()
 
     def take(self, collection: str, path: Path) -> None:
-        """Write a snapshot of a collection into a file; none is left on the server.
+        """Write a snapshot of a collection into a file, which appears when it is whole.
 
-        Raises BackupDamaged where what arrived is not what Qdrant has written.
+        The server's own copy is deleted, but for a process that is killed meanwhile. Raises BackupDamaged
+        where what arrived is not what Qdrant has written.
         """
         made = self._ask("POST", f"collections/{collection}/snapshots", collection)
         where = f"collections/{collection}/snapshots/{made['name']}"
+        draft = path.with_name(f"{path.name}.new")
         try:
-            found = self._download(where, path, collection)
+            found = self._download(where, draft, collection)
         finally:
             self._ask("DELETE", where, collection)
         if made.get("checksum") not in {None, found}:
             raise BackupDamaged(path, "what arrived has another checksum than Qdrant has written")
+        draft.replace(path)
 
     def restore(self, collection: str, path: Path) -> None:
-        """Make a collection what it was in a snapshot, whether it exists or not."""
-        with path.open("rb") as file:
-            self._ask(
-                "POST",
+        """Make a collection what it was in a snapshot, whether it exists or not.
+
+        Raises BackupDamaged where Qdrant does not take it, such as one that another version has written.
+        """
+        with path.open("rb") as file, self._translated():
+            answer = self._client.post(
                 f"collections/{collection}/snapshots/upload",
                 params={"priority": "snapshot", "wait": "true"},
                 files={"snapshot": (path.name, file)},
             )
+        if answer.status_code in FORBIDDEN:
+            self._require(answer, collection)
+        if answer.is_error:
+            # Qdrant calls what it cannot read a fault of its own.
+            raise BackupDamaged(path, f"Qdrant does not take it ({_said(answer)})")
 
     def _download(self, where: str, path: Path, collection: str) -> str:
         digest = hashlib.sha256()
@@ -81,7 +91,9 @@ class CollectionSnapshots:
         fault = fault_of(answer.status_code, self._url, collection)
         if fault is not None:
             raise fault
-        answer.raise_for_status()
+        if answer.is_error:
+            answer.read()
+            raise BackupDamaged(Path(answer.url.path), f"Qdrant refuses ({_said(answer)})")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -89,3 +101,7 @@ class CollectionSnapshots:
             yield
         except httpx.TransportError as error:
             raise silence_of(self._url, error) from error
+
+
+def _said(answer: httpx.Response) -> str:
+    return f"HTTP {answer.status_code}: {' '.join(answer.text.split())[:300]}"

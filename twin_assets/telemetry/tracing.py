@@ -7,6 +7,7 @@ that is away costs its traces and nothing else.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 SENT_HEADER = "twin-sent-ns"
 PARENT_HEADER = "traceparent"
 EXPORT_TIMEOUT_S = 5.0
+# At its end a run waits so long for a collector; then what is left is lost.
+FAREWELL_S = 3.0
+# A round of the stream may have 512 changes, of some ten spans each, which are told of at once.
+BUFFERED_SPANS = 16_384
+BATCH_SPANS = 2_048
 CAPTURE_SERVICE = "twin-capture"
 STREAM_SERVICE = "twin-stream"
 
@@ -160,13 +166,19 @@ def tracing(settings: Settings, *, service: str) -> Iterator[ChangeTracer | NoTr
         ) from error
     url = settings.traces_url.get_secret_value()
     exporter = OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S)
-    # The library tells of every single attempt; one line for an outage says as much.
-    logging.getLogger(OTLPSpanExporter.__module__).setLevel(logging.CRITICAL)
+    # The library tells of every attempt and of every span; one line for an outage says as much.
+    for name in (OTLPSpanExporter.__module__, "opentelemetry.sdk._shared_internal"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     provider = _provider(OutageTeller(exporter, without_credentials(url)), settings.traces_ratio, service)
     try:
         yield ChangeTracer(provider)
     finally:
+        # Shut down itself, the exporter gives up what it is trying.
+        farewell = threading.Timer(FAREWELL_S, exporter.shutdown)
+        farewell.daemon = True
+        farewell.start()
         provider.shutdown()
+        farewell.cancel()
 
 
 def _provider(exporter: OutageTeller, ratio: float, service: str) -> TracerProvider:
@@ -179,7 +191,12 @@ def _provider(exporter: OutageTeller, ratio: float, service: str) -> TracerProvi
     provider = TracerProvider(
         sampler=ParentBasedTraceIdRatio(ratio), resource=resource, shutdown_on_exit=False
     )
-    provider.add_span_processor(BatchSpanProcessor(exporter))  # type: ignore[arg-type] # the base class would be imported for all
+    processor = BatchSpanProcessor(
+        exporter,  # type: ignore[arg-type] # the base class would be imported for all
+        max_queue_size=BUFFERED_SPANS,
+        max_export_batch_size=BATCH_SPANS,
+    )
+    provider.add_span_processor(processor)
     return provider
 
 

@@ -20,6 +20,7 @@ from twin_assets.defs.autoscale import (
     desired_replicas,
 )
 from twin_assets.defs.names import REPLICAS_TAG, SHARE_TAG
+from twin_assets.errors import ConfigurationError
 from twin_assets_tests.broker.builders import change
 from twin_assets_tests.defs.flows import quick_settings
 from twin_assets_tests.defs.test_sensors import SERVERS, SetTwin
@@ -84,6 +85,18 @@ def test_a_broker_that_is_away_changes_nothing(cursor: str | None, replicas: int
     assert found.replicas == replicas
     assert Scale.model_validate_json(found.cursor or "").replicas == replicas
     assert "RabbitMQ at amqp://127.0.0.1:1" in found.note
+
+
+def test_a_refused_login_leaves_the_runs_to_their_sensor(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ConfigurationError("RabbitMQ refuses the login")
+
+    monkeypatch.setattr("twin_assets.broker.depth.queue_depths", refuse)
+    settings = quick_settings(stream_replicas_max=4, rabbitmq_url="amqp://127.0.0.1:1")
+    busy = Scale(replicas=2, busy_since_s=1.0).model_dump_json()
+    found = desired_replicas(settings, busy, now_s=1e6)
+    assert (found.replicas, "refuses the login" in found.note) == (2, True)
+    assert Scale.model_validate_json(found.cursor or "").busy_since_s is None
 
 
 def test_there_are_never_more_replicas_than_queues() -> None:

@@ -159,7 +159,7 @@ def test_nothing_of_a_backup_starts_by_itself_or_lasts(name: str) -> None:
     service = SERVICES[name]
     assert service["profiles"] == ["backup"]
     assert service["restart"] == "no"
-    assert service["cap_drop"] == ["ALL"]
+    assert (service["cap_drop"], service["cap_add"]) == (["ALL"], ["DAC_OVERRIDE"])
 
 
 def test_a_backup_is_no_backup_without_each_part_that_its_steps_write() -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from pymongo import MongoClient
 from pymongo.errors import OperationFailure, PyMongoError
@@ -25,7 +26,8 @@ from twin_assets_tests.programs import require_mongo_tools, require_postgres
 from twin_assets_tests.scenarios.operating.backup_steps import Steps
 from twin_assets_tests.scenarios.own_servers import TOOLS, own_broker, served
 
-ROOT_PASSWORD = "r00tpassword"
+ROOT_PASSWORD = "r00t'\"\\word"
+ROOT_LOGIN = f"root:{quote(ROOT_PASSWORD, safe='')}"
 QDRANT_KEY = "qdrantkey"
 
 
@@ -42,7 +44,7 @@ class PasswordMongo(MongoServer):
 
     @property
     def url(self) -> str:
-        return f"mongodb://root:{ROOT_PASSWORD}@{self._address}/?replicaSet={REPLICA_SET}&authSource=admin"
+        return f"mongodb://{ROOT_LOGIN}@{self._address}/?replicaSet={REPLICA_SET}&authSource=admin"
 
     def is_ready(self) -> bool:
         """Initiate the set and make the user, as far as that is not done."""
@@ -118,13 +120,18 @@ class House:
         programs = [require_mongo_tools(), require_postgres(), RABBITMQ_SERVER.parent]
         return Steps(backups, where=where, programs=programs)
 
-    def control_broker(self, *command: str) -> None:
-        """Run `rabbitmqctl`."""
+    def control_broker(self, *command: str, told: str | None = None) -> None:
+        """Run `rabbitmqctl`; `told` is what it is answered."""
         broker, epmd = self.servers["rabbitmq"], self.servers["epmd"]
         environment = plain_environment() | {"HOME": str(broker.folder), "ERL_EPMD_PORT": str(epmd.port)}
         control = RABBITMQ_SERVER.with_name("rabbitmqctl")
         subprocess.run(
-            [control, "--quiet", "--node", NODE, *command], env=environment, check=True, capture_output=True
+            [control, "--quiet", "--node", NODE, *command],
+            env=environment,
+            input=told,
+            text=True,
+            check=True,
+            capture_output=True,
         )
 
     @property

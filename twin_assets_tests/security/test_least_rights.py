@@ -22,8 +22,8 @@ from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings
 from twin_assets.stream.replica import run_stream
 from twin_assets_tests.deploy.files import ROOT
-from twin_assets_tests.scenarios.conftest import _running
 from twin_assets_tests.scenarios.documents import post
+from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.security.conftest import Guarded
 from twin_assets_tests.security.servers import DATABASE, QDRANT_READ_KEY, GuardedMongo, GuardedRabbit
 from twin_assets_tests.waiting import wait_until
@@ -40,8 +40,8 @@ def flowing(guarded: Guarded, tmp_path_factory: pytest.TempPathFactory) -> Itera
     streaming = guarded.settings(state)
     capturing = guarded.settings(state, rabbitmq_url=_rabbitmq(guarded, "capture"))
     with (
-        _running(lambda twin, stop: run_capture(twin, stop=stop, report=_ignore), capturing),
-        _running(lambda twin, stop: run_stream(twin, stop=stop), streaming),
+        running(lambda twin, stop: run_capture(twin, stop=stop, report=_ignore), capturing),
+        running(lambda twin, stop: run_stream(twin, stop=stop), streaming),
     ):
         yield streaming
 

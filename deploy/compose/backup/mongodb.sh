@@ -8,7 +8,8 @@ set -eu
 umask 077
 config=$(mktemp)
 trap 'rm -f "$config"' EXIT
-printf 'password: "%s"\n' "$MONGO_ROOT_PASSWORD" >"$config"
+# In single quotes YAML knows one special character, the quote itself, which is doubled.
+printf "password: '%s'\n" "$(printf %s "$MONGO_ROOT_PASSWORD" | sed "s/'/''/g")" >"$config"
 login="--config=$config --host=$MONGO_HOST --username=root --authenticationDatabase=admin --gzip"
 
 dump() { # database, file
@@ -24,7 +25,7 @@ restore() { # backup, database, file
     echo "$2 is as of $1"
 }
 
-case $1 in
+case ${1-} in
 dump)
     # Our records first: a position that is older than the documents only has some of them looked at twice.
     dump "${TWIN_MONGODB_DATABASE}_meta" mongodb-meta.archive.gz
@@ -36,5 +37,9 @@ restore)
 restore-all)
     restore "$2" "${TWIN_MONGODB_DATABASE}_meta" mongodb-meta.archive.gz
     restore "$2" "$TWIN_MONGODB_DATABASE" mongodb.archive.gz
+    ;;
+*)
+    echo "usage: mongodb.sh dump | restore NAME | restore-all NAME" >&2
+    exit 2
     ;;
 esac

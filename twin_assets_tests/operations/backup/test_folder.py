@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from twin_assets.errors import BackupDamaged, ConfigurationError
+from twin_assets.errors import BackupDamaged, BackupUnreachable, ConfigurationError
 from twin_assets.models.backup import BackupBeginning
 from twin_assets.operations.backup.folder import MANIFEST, Backup, BackupFolder
 
@@ -89,6 +89,30 @@ def test_a_missing_file_is_named(folder: BackupFolder) -> None:
         backup.verify()
 
 
+def test_what_nobody_can_read_is_passed_over_and_said(
+    folder: BackupFolder, caplog: pytest.LogCaptureFixture
+) -> None:
+    good, bad = make(folder, day=1), make(folder, day=2)
+    (bad.folder / MANIFEST).write_text("")
+    assert folder.find("latest").name == folder.find(good.name).name == good.name
+    assert folder.prune(keep=1) == []
+    assert bad.name in caplog.text
+
+
+def test_what_somebody_renamed_stays_and_is_not_the_latest_for_its_name(folder: BackupFolder) -> None:
+    kept, newest = make(folder, day=1), make(folder, day=2)
+    kept.folder.rename(kept.folder.with_name("zz-before-the-upgrade"))
+    assert folder.find("latest").name == newest.name
+    assert folder.prune(keep=1) == []
+    assert folder.find("zz-before-the-upgrade").manifest == kept.manifest
+
+
+def test_what_the_disk_says_is_one_line(folder: BackupFolder, tmp_path: Path) -> None:
+    folder.incoming.write_text("a file in the way")
+    with pytest.raises(BackupUnreachable, match=r"incoming: Not a directory; see that the backups' folder"):
+        begin(folder)
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 2}'])
 def test_a_manifest_that_nobody_can_read_is_said(folder: BackupFolder, text: str) -> None:
     path = make(folder).folder / MANIFEST
@@ -96,7 +120,7 @@ def test_a_manifest_that_nobody_can_read_is_said(folder: BackupFolder, text: str
         json.dumps(json.loads(path.read_text()) | json.loads(text)) if text == '{"format": 2}' else text
     )
     with pytest.raises(BackupDamaged, match="cannot be read as a manifest of this version"):
-        folder.backups()
+        folder.find(path.parent.name)
 
 
 def test_the_newest_stay(folder: BackupFolder) -> None:

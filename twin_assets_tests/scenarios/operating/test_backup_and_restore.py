@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from contextlib import contextmanager
 
 import pytest
@@ -143,6 +145,58 @@ def test_a_lost_qdrant_is_restored_and_only_what_changed_since_is_embedded(
     assert set(encoded) == {"written after the backup"}
 
 
+def test_a_qdrant_that_the_stream_found_empty_gets_its_vectors_back_by_a_rebuild(
+    twin, documents, steps, filled, encoded
+):
+    name = steps.back_up()
+    old = twin.live_generation(Snapshot.VECTOR, DataType.ARTICLES).collection
+    for collection in twin.collections.names():
+        twin.collections.drop(collection)
+    with flowing(twin):
+        assert twin.live_generation(Snapshot.VECTOR, DataType.ARTICLES).collection != old
+    said = steps.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name)
+    assert f"{old} is a standby now" in said
+    encoded.clear()
+    with flowing(twin):
+        for snapshot in Snapshot:
+            rebuild(twin, snapshot, DataType.ARTICLES)
+        assert_clean(twin)
+    assert encoded == []
+    assert {found.collection for found in twin.meta.generations(DataType.ARTICLES)} > {old}
+
+
+def test_snapshots_that_were_cut_short_spoil_a_backup(twin, steps, filled):
+    steps.run("backup-qdrant")
+    first = next((steps.backups / "incoming/qdrant").iterdir())
+    first.rename(first.with_name(f"{first.name}.new"))
+    for name in ("backup-mongo", "backup-postgres", "backup-rabbitmq"):
+        steps.run(name)
+    assert f"{first.name}: was not made" in steps.run("backup", fails=True)
+
+
+def test_a_snapshot_that_qdrant_does_not_take_is_one_line(twin, steps, filled):
+    name = steps.back_up()
+    live = twin.live_generation(Snapshot.CLEANED, POST).collection
+    file = steps.backups / name / f"qdrant/{live}.snapshot"
+    manifest = steps.backups / name / "manifest.json"
+    sound = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(b"not a snapshot" * 100)
+    stated = manifest.read_text().replace(sound, hashlib.sha256(file.read_bytes()).hexdigest())
+    found = json.loads(stated)
+    found["files"][f"qdrant/{live}.snapshot"]["bytes"] = file.stat().st_size
+    manifest.write_text(json.dumps(found))
+    said = steps.run(
+        "backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace", fails=True
+    )
+    assert f"{live}.snapshot: Qdrant does not take it (HTTP " in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("name", ["backup-mongo", "backup-postgres", "backup-rabbitmq"])
+def test_a_step_that_nobody_knows_is_refused(steps, name):
+    assert "usage: " in steps.run(name, "restor", "NAME", fails=True)
+
+
 def test_a_lost_broker_is_restored_and_nothing_that_waited_in_it_is_lost(
     twin, documents, settings, steps, filled, encoded
 ):
@@ -185,7 +239,9 @@ def test_what_the_registry_knows_otherwise_is_left_out_and_said(twin, steps, fil
     assert f"{old} is left out: the registry in MongoDB does not know it" in said
     assert twin.collections.aliases()["cleaned_articles"] == new
     twin.collections.drop(new)
-    said = steps.run("backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace")
+    said = steps.run(
+        "backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace", fails=True
+    )
     assert f"{new} is in the registry, but neither in Qdrant nor in this backup" in said
 
 

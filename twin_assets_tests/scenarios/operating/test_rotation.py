@@ -11,6 +11,7 @@ from twin_assets.models.kinds import DataType
 from twin_assets.operations.twin import open_twin
 from twin_assets_tests.scenarios.assertions import assert_clean
 from twin_assets_tests.scenarios.documents import post, words
+from twin_assets_tests.scenarios.house import ROOT_LOGIN
 from twin_assets_tests.scenarios.own_servers import restart
 from twin_assets_tests.scenarios.processes import LongRun, long_run
 from twin_assets_tests.waiting import wait_until
@@ -71,7 +72,7 @@ def test_mongodbs_password_is_changed(lived_in, settings):
         root.admin.command({"createUser": user, "pwd": "old", "roles": roles})
 
         def settings_with(password: str):
-            url = lived_in.servers["mongodb"].url.replace("root:r00tpassword", f"{user}:{password}")
+            url = lived_in.servers["mongodb"].url.replace(ROOT_LOGIN, f"{user}:{password}")
             return lived_in.settings(mongodb_database=settings.mongodb_database, mongodb_url=url)
 
         with flow(settings_with("old")) as (capture, stream):
@@ -103,7 +104,7 @@ def test_rabbitmqs_password_is_changed(lived_in, settings):
     with flow(settings_with("old")):
         insert(settings, 1)
         await_applied(settings, 1)
-        lived_in.control_broker("change_password", "twin", "new")
+        lived_in.control_broker("change_password", "twin", told="new\n")
         insert(settings, 2)
         await_applied(settings, 2)
     with flow(settings_with("old")) as (capture, stream):
