@@ -37,7 +37,11 @@ BACKUPS=$BACKUPS
 EOF
 trap clean_up EXIT
 
-docker compose up --build --wait --wait-timeout 600
+build=--build
+if [ -n "${TWIN_IMAGE:-}" ] && docker image inspect "$TWIN_IMAGE" >/dev/null 2>&1; then
+    build=--no-build
+fi
+docker compose up "$build" --wait --wait-timeout 600
 test "$(curl --silent --output /dev/null --write-out '%{http_code}' http://127.0.0.1:3000/)" = 401
 
 # Docker copies nothing into a container whose root may only be read.
