@@ -86,7 +86,8 @@ class MetaStore(GenerationRegistry):
     def store_markers(self, markers: Mapping[int, Marker], ages: AgeHistogram | None = None) -> None:
         """Store how far each queue has been applied, and the ages seen, in one request.
 
-        A position never moves backwards. Where the request is repeated, ages may count twice.
+        A position never moves backwards. Where the request is repeated, ages may count twice. The ages go first,
+        so that whoever sees a position sees the ages that led to it.
         """
         if not markers:
             return
@@ -95,8 +96,8 @@ class MetaStore(GenerationRegistry):
         with translate_errors(self._client):
             writes = [UpdateOne(QUEUES, {"$max": reached}, upsert=True)]
             if ages is not None and ages.samples:
-                writes.append(self._ages.addition(ages, self.clock.now()))
-            self._queues.bulk_write(writes, ordered=False)
+                writes.insert(0, self._ages.addition(ages, self.clock.now()))
+            self._queues.bulk_write(writes, ordered=True)
 
     def applied_until(self) -> dict[int, datetime]:
         """Return the moment of each queue up to which all commits have been applied."""
