@@ -86,8 +86,8 @@ class MetaStore(GenerationRegistry):
     def store_markers(self, markers: Mapping[int, Marker], ages: AgeHistogram | None = None) -> None:
         """Store how far each queue has been applied, and the ages seen, in one request.
 
-        A position never moves backwards. Where the request is repeated, ages may count twice. The ages go first,
-        so that whoever sees a position sees the ages that led to it.
+        A position never moves backwards. Where the request is repeated, ages may count twice. The ages go
+        first, so that whoever sees a position sees the ages that led to it.
         """
         if not markers:
             return
