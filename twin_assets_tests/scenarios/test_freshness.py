@@ -102,7 +102,7 @@ def test_what_the_markers_measure_is_what_a_clock_in_hand_measures(
         record_testsuite_property(f"{name}_direct_s", percentile(direct, share))
         record_testsuite_property(f"{name}_by_markers_s", by_markers)
         assert by_markers == pytest.approx(percentile(direct, share), abs=TOLERANCE_S, rel=TOLERANCE)
-    # One marker tells of all commits before it: the faster the changes follow each other, the fewer there are.
+    # One marker tells of all commits before it: the faster those follow each other, the fewer there are.
     assert ages.samples >= CHANGES // 4
 
 
