@@ -25,6 +25,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 LIMIT_S = 3.0
 CHANGES = 60
+MOST_CHANGES = 10 * CHANGES
 SETTLED_S = 0.5
 # The two look at different moments, which lie apart the more the busier the machine is. What is far outside
 # is a wrong unit, a clock of whole seconds, or a moment that is not the commit's.
@@ -95,15 +96,18 @@ def test_what_the_markers_measure_is_what_a_clock_in_hand_measures(
         # The markers that waited for the stream's start are older than all that is measured here.
         wait_until(lambda: 0 < age_now(twin) < SETTLED_S, what="the start is behind us")
         with sampled(twin) as ages:
-            direct = [seconds_until_seen(number, documents, chunk_texts) for number in range(CHANGES)]
+            before, direct = twin.meta.freshness().ages.samples, []
+            # One marker tells of all commits before it: on a fast machine there are fewer than changes.
+            while len(direct) < CHANGES or twin.meta.freshness().ages.samples - before < CHANGES:
+                assert len(direct) < MOST_CHANGES, "the markers give too few ages"
+                direct.append(seconds_until_seen(len(direct), documents, chunk_texts))
             in_step()
     for name, share in (("p50", 0.5), ("p95", 0.95)):
         by_markers = (ages.percentile_ms(share) or 0.0) / 1000
         record_testsuite_property(f"{name}_direct_s", percentile(direct, share))
         record_testsuite_property(f"{name}_by_markers_s", by_markers)
         assert by_markers == pytest.approx(percentile(direct, share), abs=TOLERANCE_S, rel=TOLERANCE)
-    # One marker tells of all commits before it: the faster those follow each other, the fewer there are.
-    assert ages.samples >= CHANGES // 4
+    assert ages.samples >= CHANGES
 
 
 def test_ages_are_measured_while_nothing_changes(twin, settings, capturing, streaming, in_step):
