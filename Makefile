@@ -17,7 +17,7 @@ $(SETUP): pyproject.toml constraints.txt scripts/setup.sh scripts/install_packag
 	@touch $@
 
 .PHONY: help setup demo test lint lint-workflows check audit chaos soak bench up down dev clean image image-scan image-push image-test compose-test \
-	aws-test aws-preview aws-remember aws-up aws-verify aws-rollback \
+	aws-test aws-preview aws-remember aws-up aws-prepare aws-verify aws-rollback \
 	local-start-infra local-start-cdc local-bytewax local-insert-data-mongo
 
 help: ## Explain all targets
@@ -78,8 +78,11 @@ aws-remember: $(AWS) ## Note which commit runs on AWS, for `make aws-rollback`
 aws-up: $(AWS) ## Bring AWS to this commit (STACK=... IMAGE_TAG=...)
 	@cd deploy/aws && pulumi config set imageTag $(IMAGE_TAG) --stack $(STACK) && pulumi up --yes --stack $(STACK)
 
+aws-prepare: $(AWS) ## Make a new DocumentDB ready: run `twin prepare-source` there once; exits as it does (STACK=...)
+	@cd deploy/aws && pulumi stack output --json --stack $(STACK) | $(CURDIR)/$(AWS) run_task.py prepare
+
 aws-verify: $(AWS) ## Run `twin check` in the deployed system; exits as it does
-	@cd deploy/aws && pulumi stack output --json --stack $(STACK) | $(CURDIR)/$(AWS) verify.py
+	@cd deploy/aws && pulumi stack output --json --stack $(STACK) | $(CURDIR)/$(AWS) run_task.py verify
 
 aws-rollback: $(AWS) ## Bring AWS back to the commit that `make aws-remember` noted
 	@test -s deploy/aws/.previous || { echo "error: nothing was deployed before, so there is nothing to go back to" >&2; exit 1; }

@@ -3,8 +3,9 @@
 import sys
 
 import pulumi
-from infrastructure.config import ConfigError, read_config
+from infrastructure.config import read_config
 from infrastructure.system import make_system
+from infrastructure.values import ConfigError
 
 try:
     outputs = make_system(read_config(pulumi.Config()))

@@ -16,6 +16,8 @@ from infrastructure.balancer import Balancer
 from infrastructure.broker import Broker
 from infrastructure.config import QUEUES
 from infrastructure.database import Database
+from infrastructure.source import Source
+from infrastructure.store import Store
 
 DEAD_QUEUE = "twin.dead"
 WAITING = 1000
@@ -70,6 +72,38 @@ def make_alarms(*, email: str, broker: Broker, database: Database, balancer: Bal
     }
     alb.below("ui-gone", "HealthyHostCount", of_target, 1, minutes=10, why="the webserver does not answer")
     return topic
+
+
+def watch_servers(topic: aws.sns.Topic, *, cluster: aws.ecs.Cluster, source: Source, store: Store) -> None:
+    """Make the alarms of those servers that this program runs: DocumentDB and Qdrant, as the stack chose."""
+    for number, instance in enumerate(source.instances):
+        docdb = _Alarms("AWS/DocDB", topic)
+        of = {"DBInstanceIdentifier": instance.identifier}
+        docdb.above(f"documentdb-cpu-{number}", "CPUUtilization", of, 90, minutes=15, why="a larger size")
+        docdb.below(
+            f"documentdb-disk-{number}",
+            "FreeLocalStorage",
+            of,
+            GIB,
+            minutes=15,
+            why="DocumentDB's room for sorting and logs fills up: a larger size",
+        )
+    if store.host and store.service:
+        ec2 = _Alarms("AWS/EC2", topic)
+        of_host = {"InstanceId": store.host.id}
+        ec2.above(
+            "qdrant-host", "StatusCheckFailed", of_host, 0, minutes=5, why="the machine of Qdrant is not well"
+        )
+        insights = _Alarms("ECS/ContainerInsights", topic)
+        of_service = {"ClusterName": cluster.name, "ServiceName": store.service.name}
+        insights.below(
+            "qdrant-gone",
+            "RunningTaskCount",
+            of_service,
+            1,
+            minutes=5,
+            why="no Qdrant runs: its log in /twin",
+        )
 
 
 class _Alarms:

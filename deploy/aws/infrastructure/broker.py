@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure.config import Size
 from infrastructure.network import Network
+from infrastructure.sizes import Size
 
 # 3.13 is the first with quorum queues there, and the last whose queues have metrics of their own in
 # CloudWatch, which the alarm on dead letters needs.

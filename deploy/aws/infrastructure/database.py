@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
-from infrastructure.config import Size
 from infrastructure.network import POSTGRES_PORT, Network
+from infrastructure.sizes import Size
 
 NAME = USER = "dagster"
 BACKUP_DAYS = 14

@@ -40,6 +40,14 @@ ROLE_ACTIONS = [
     "iam:UpdateAssumeRolePolicy",
     "iam:UpdateRole",
 ]
+PROFILE_ACTIONS = [
+    "iam:AddRoleToInstanceProfile",
+    "iam:CreateInstanceProfile",
+    "iam:DeleteInstanceProfile",
+    "iam:GetInstanceProfile",
+    "iam:RemoveRoleFromInstanceProfile",
+    "iam:TagInstanceProfile",
+]
 
 
 def make_delivery(github_repository: str, repository: aws.ecr.Repository) -> dict[str, pulumi.Output[str]]:
@@ -72,7 +80,9 @@ def _push_statements(repository: str) -> list[dict[str, Any]]:
 
 def _role_statements(account: str) -> list[dict[str, Any]]:
     provider = f"arn:aws:iam::{account}:oidc-provider/token.actions.githubusercontent.com"
+    profiles = f"arn:aws:iam::{account}:instance-profile{PATH}*"
     return [
         {"Effect": "Allow", "Action": ROLE_ACTIONS, "Resource": [f"arn:aws:iam::{account}:role{PATH}*"]},
+        {"Effect": "Allow", "Action": PROFILE_ACTIONS, "Resource": [profiles]},
         {"Effect": "Allow", "Action": ["iam:GetOpenIDConnectProvider"], "Resource": [provider]},
     ]

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_aws as aws
 
+from infrastructure.groups import Group, make_group
+
 VPC_RANGE = "10.42.0.0/16"
 ZONES = 2
 WEBSERVER_PORT = 3000
 CODE_PORT = 4000
 POSTGRES_PORT = 5432
 AMQPS_PORT = 5671
-
-Groups = dict[str, aws.ec2.SecurityGroup]
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Network:
     vpc: aws.ec2.Vpc
     public_subnets: list[aws.ec2.Subnet]
     private_subnets: list[aws.ec2.Subnet]
-    balancer: aws.ec2.SecurityGroup
-    tasks: aws.ec2.SecurityGroup
-    database: aws.ec2.SecurityGroup
-    broker: aws.ec2.SecurityGroup
+    balancer: Group
+    tasks: Group
+    database: Group
+    broker: Group
 
     @property
     def private_subnet_ids(self) -> list[pulumi.Output[str]]:
@@ -100,57 +100,17 @@ def _s3_endpoint(vpc: aws.ec2.Vpc, tables: list[pulumi.Output[str]]) -> None:
     )
 
 
-def _groups(vpc: aws.ec2.Vpc) -> Groups:
+def _groups(vpc: aws.ec2.Vpc) -> dict[str, Group]:
     names = ("balancer", "tasks", "database", "broker")
-    groups = {name: aws.ec2.SecurityGroup(name, vpc_id=vpc.id, description=f"twin {name}") for name in names}
+    groups = {name: make_group(vpc, name) for name in names}
+    balancer, tasks = groups["balancer"], groups["tasks"]
     for port in (80, 443):
-        _from_anywhere(groups["balancer"], port)
-    _between(groups, "balancer", "tasks", WEBSERVER_PORT)
-    _between(groups, "tasks", "tasks", CODE_PORT)
-    _between(groups, "tasks", "database", POSTGRES_PORT)
-    _between(groups, "tasks", "broker", AMQPS_PORT)
-    # AWS's own services, MongoDB Atlas (27015 to 27017) and Qdrant Cloud (6333) are outside of the network;
-    # the load balancer asks the login there.
-    for low, high in ((443, 443), (27015, 27017), (6333, 6333)):
-        _to_anywhere(groups, "tasks", low, high)
-    _to_anywhere(groups, "balancer", 443, 443)
+        balancer.admit_anyone(port)
+    balancer.reach(tasks, WEBSERVER_PORT)
+    tasks.reach(tasks, CODE_PORT)
+    tasks.reach(groups["database"], POSTGRES_PORT)
+    tasks.reach(groups["broker"], AMQPS_PORT)
+    # AWS's own services are outside of the network; the load balancer asks the login there.
+    tasks.reach_anywhere(443, 443)
+    balancer.reach_anywhere(443, 443)
     return groups
-
-
-def _from_anywhere(group: aws.ec2.SecurityGroup, port: int) -> None:
-    aws.vpc.SecurityGroupIngressRule(
-        f"anywhere-{port}",
-        security_group_id=group.id,
-        ip_protocol="tcp",
-        from_port=port,
-        to_port=port,
-        cidr_ipv4="0.0.0.0/0",
-    )
-
-
-def _to_anywhere(groups: Groups, name: str, low: int, high: int) -> None:
-    aws.vpc.SecurityGroupEgressRule(
-        f"{name}-out-{low}",
-        security_group_id=groups[name].id,
-        ip_protocol="tcp",
-        from_port=low,
-        to_port=high,
-        cidr_ipv4="0.0.0.0/0",
-    )
-
-
-def _between(groups: Groups, source: str, target: str, port: int) -> None:
-    name = f"{source}-{target}-{port}"
-    ports = {"ip_protocol": "tcp", "from_port": port, "to_port": port}
-    aws.vpc.SecurityGroupIngressRule(
-        name,
-        security_group_id=groups[target].id,
-        referenced_security_group_id=groups[source].id,
-        **ports,
-    )
-    aws.vpc.SecurityGroupEgressRule(
-        name,
-        security_group_id=groups[source].id,
-        referenced_security_group_id=groups[target].id,
-        **ports,
-    )

@@ -25,15 +25,24 @@ class TaskRoles:
 
 
 def make_task_roles(
-    name: str, *, repository: aws.ecr.Repository, logs: aws.cloudwatch.LogGroup, secrets: Sequence[Secret]
+    name: str,
+    *,
+    logs: aws.cloudwatch.LogGroup,
+    secrets: Sequence[Secret],
+    repository: aws.ecr.Repository | None = None,
 ) -> TaskRoles:
-    """Make the roles of one kind of task, which may read the secrets that it is given, and no others."""
-    execution = _role(f"{name}-execution", ECS_TASKS)
-    statements = pulumi.Output.all(repository.arn, logs.arn, *[secret.arn for secret in secrets]).apply(
-        lambda arns: _execution_statements(arns[0], arns[1], arns[2:])
-    )
-    _policy(f"{name}-execution", execution, statements)
-    return TaskRoles(execution, _role(f"{name}-task", ECS_TASKS))
+    """Make the roles of one kind of task, which may read the secrets that it is given, and no others.
+
+    Without a repository its image is public.
+    """
+    execution = make_role(f"{name}-execution", ECS_TASKS)
+    statements = pulumi.Output.all(
+        repository=repository.arn if repository else None,
+        logs=logs.arn,
+        secrets=pulumi.Output.all(*[secret.arn for secret in secrets]),
+    ).apply(lambda arns: _execution_statements(**arns))
+    attach(f"{name}-execution", execution, statements)
+    return TaskRoles(execution, make_role(f"{name}-task", ECS_TASKS))
 
 
 def allow_launching(
@@ -48,7 +57,7 @@ def allow_launching(
         execution=run.execution.arn,
         task=run.task.arn,
     ).apply(lambda found: _launching_statements(found, family=family))
-    _policy(f"{name}-launching", launcher, statements)
+    attach(f"{name}-launching", launcher, statements)
 
 
 def trust_github(name: str, provider: aws.iam.OpenIdConnectProvider, *, subject: str) -> aws.iam.Role:
@@ -72,29 +81,38 @@ def trust_github(name: str, provider: aws.iam.OpenIdConnectProvider, *, subject:
 
 def attach(name: str, role: aws.iam.Role, statements: pulumi.Input[list[dict[str, Any]]]) -> None:
     """Give a role a policy of its own."""
-    _policy(name, role, pulumi.Output.from_input(statements))
+    document = pulumi.Output.from_input(statements).apply(_document)
+    aws.iam.RolePolicy(name, role=role.id, policy=document)
 
 
-def _role(name: str, service: str) -> aws.iam.Role:
+def allow(
+    actions: list[str], resources: list[str], condition: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a statement of a policy."""
+    statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def make_role(name: str, service: str) -> aws.iam.Role:
+    """Make a role that one of AWS's services takes on."""
     trust = {"Effect": "Allow", "Principal": {"Service": service}, "Action": "sts:AssumeRole"}
     return aws.iam.Role(name, name=f"twin-{name}", path=PATH, assume_role_policy=_document([trust]))
-
-
-def _policy(name: str, role: aws.iam.Role, statements: pulumi.Output[list[dict[str, Any]]]) -> None:
-    aws.iam.RolePolicy(name, role=role.id, policy=statements.apply(_document))
 
 
 def _document(statements: list[dict[str, Any]]) -> str:
     return json.dumps({"Version": "2012-10-17", "Statement": statements})
 
 
-def _execution_statements(repository: str, logs: str, secrets: Sequence[str]) -> list[dict[str, Any]]:
-    return [
+def _execution_statements(repository: str | None, logs: str, secrets: Sequence[str]) -> list[dict[str, Any]]:
+    pulling = [
         # AWS gives this one no resource to name.
-        _allow(["ecr:GetAuthorizationToken"], ["*"]),
-        _allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]),
-        _allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}:*"]),
-        _allow(["secretsmanager:GetSecretValue"], list(secrets)),
+        allow(["ecr:GetAuthorizationToken"], ["*"]),
+        allow(["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], [repository]),
+    ]
+    return [
+        *(pulling if repository else []),
+        allow(["logs:CreateLogStream", "logs:PutLogEvents"], [f"{logs}:*"]),
+        allow(["secretsmanager:GetSecretValue"], list(secrets)),
     ]
 
 
@@ -104,18 +122,11 @@ def _launching_statements(arns: dict[str, str], *, family: str) -> list[dict[str
     in_cluster = {"ArnEquals": {"ecs:cluster": arns["cluster"]}}
     to_tasks = {"StringEquals": {"iam:PassedToService": ECS_TASKS}}
     return [
-        _allow(["ecs:RunTask"], [definitions], in_cluster),
-        _allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
+        allow(["ecs:RunTask"], [definitions], in_cluster),
+        allow(["ecs:DescribeTasks", "ecs:StopTask"], [tasks], in_cluster),
         # The launcher tags a task with its run while it starts it, and never afterwards.
-        _allow(["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
-        _allow(["iam:PassRole"], [arns["execution"], arns["task"]], to_tasks),
+        allow(["ecs:TagResource"], [tasks], {"StringEquals": {"ecs:CreateAction": "RunTask"}}),
+        allow(["iam:PassRole"], [arns["execution"], arns["task"]], to_tasks),
         # AWS gives these no resource to name; both only read.
-        _allow(["ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces"], ["*"]),
+        allow(["ecs:DescribeTaskDefinition", "ec2:DescribeNetworkInterfaces"], ["*"]),
     ]
-
-
-def _allow(
-    actions: list[str], resources: list[str], condition: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    statement: dict[str, Any] = {"Effect": "Allow", "Action": actions, "Resource": resources}
-    return statement | ({"Condition": condition} if condition else {})

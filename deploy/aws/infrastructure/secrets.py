@@ -35,4 +35,4 @@ def make_secret(variable: str, value: pulumi.Input[str]) -> Secret:
 
 def make_password(name: str) -> pulumi.Output[str]:
     """Return a password of letters and digits, which needs no quoting in any URL."""
-    return random.RandomPassword(name, length=40, special=False).result
+    return pulumi.Output.secret(random.RandomPassword(name, length=40, special=False).result)

@@ -10,10 +10,13 @@ from typing import Any
 import pulumi
 import pulumi_aws as aws
 
+from infrastructure.certificates import VOLUME, add_certificates
 from infrastructure.network import Network
 from infrastructure.roles import TaskRoles
 from infrastructure.secrets import Secret
 
+# Where services have names, within the network.
+NAMESPACE = "twin.internal"
 # Seconds: a long run finishes the slice in hand. Fargate allows 120.
 STOP_TIMEOUT = 90
 HEALTH = {"interval": 30, "timeout": 15, "retries": 3, "startPeriod": 120}
@@ -21,17 +24,29 @@ HEALTH = {"interval": 30, "timeout": 15, "retries": 3, "startPeriod": 120}
 
 @dataclass(frozen=True)
 class Place:
-    """Where all tasks run: the cluster, the image, where they log, in which network."""
+    """Where all tasks run: the cluster, the image, where they log, in which network, under which names."""
 
     cluster: aws.ecs.Cluster
     image: pulumi.Output[str]
     logs: aws.cloudwatch.LogGroup
     network: Network
+    names: aws.servicediscovery.PrivateDnsNamespace
+
+    def register(self, name: str) -> aws.servicediscovery.Service:
+        """Return where a service's tasks are entered under a name in the network."""
+        return aws.servicediscovery.Service(
+            name,
+            name=name,
+            dns_config={"namespace_id": self.names.id, "dns_records": [{"type": "A", "ttl": 10}]},
+        )
 
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of task. CPU units of 1/1024, memory in MiB; without a command the image's own."""
+    """One kind of task. CPU units of 1/1024, memory in MiB; without a command the image's own.
+
+    `files` are what its container finds in the folder of certificates, by name.
+    """
 
     name: str
     cpu: int
@@ -42,6 +57,7 @@ class Task:
     command: Sequence[str] = ()
     health: Sequence[str] = ()
     port: int | None = None
+    files: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,7 +80,8 @@ def make_definition(place: Place, task: Task) -> aws.ecs.TaskDefinition:
         region=region,
         environment=environment,
         secrets=references,
-    ).apply(lambda known: json.dumps([_container(task, known)]))
+        files=pulumi.Output.all(**task.files),
+    ).apply(lambda known: json.dumps(_containers(task, known)))
     return aws.ecs.TaskDefinition(
         task.name,
         family=f"twin-{task.name}",
@@ -76,6 +93,7 @@ def make_definition(place: Place, task: Task) -> aws.ecs.TaskDefinition:
         execution_role_arn=task.roles.execution.arn,
         task_role_arn=task.roles.task.arn,
         container_definitions=containers,
+        volumes=[{"name": VOLUME}] if task.files else None,
     )
 
 
@@ -112,12 +130,18 @@ def make_service(place: Place, task: Task, serving: Serving) -> aws.ecs.Service:
     )
 
 
+def log_to(group: str, region: str, *, prefix: str) -> dict[str, Any]:
+    """Return how a container writes into CloudWatch."""
+    options = {"awslogs-group": group, "awslogs-region": region, "awslogs-stream-prefix": prefix}
+    return {"logDriver": "awslogs", "options": options}
+
+
+def _containers(task: Task, known: dict[str, Any]) -> list[dict[str, Any]]:
+    container = _container(task, known)
+    return add_certificates(container, known["files"]) if task.files else [container]
+
+
 def _container(task: Task, known: dict[str, Any]) -> dict[str, Any]:
-    log = {
-        "awslogs-group": known["logs"],
-        "awslogs-region": known["region"],
-        "awslogs-stream-prefix": task.name,
-    }
     container: dict[str, Any] = {
         "name": task.name,
         "image": known["image"],
@@ -128,7 +152,7 @@ def _container(task: Task, known: dict[str, Any]) -> dict[str, Any]:
         "secrets": known["secrets"],
         "stopTimeout": STOP_TIMEOUT,
         "linuxParameters": {"initProcessEnabled": True, "capabilities": {"drop": ["ALL"]}},
-        "logConfiguration": {"logDriver": "awslogs", "options": log},
+        "logConfiguration": log_to(known["logs"], known["region"], prefix=task.name),
     }
     if task.command:
         container["command"] = list(task.command)
