@@ -21,6 +21,7 @@ STACK_FILE = "stack.json"
 ENCODER_DIR = Path(sys.prefix) / "encoders"
 URL_SCHEMES = {
     "mongodb_url": ("mongodb://", "mongodb+srv://"),
+    "mongodb_admin_url": ("mongodb://", "mongodb+srv://"),
     "rabbitmq_url": ("amqp://", "amqps://"),
     "qdrant_url": ("http://", "https://"),
     "dagster_url": ("http://", "https://"),
@@ -49,6 +50,8 @@ class Settings(BaseSettings):
     profile: Literal["small", "full"] = "small"
 
     mongodb_url: SecretStr | None = None
+    mongodb_admin_url: SecretStr | None = None
+    mongodb_dialect: Literal["mongodb", "documentdb"] = "mongodb"
     mongodb_database: str = Field(default="twin", pattern=r"^[A-Za-z0-9_-]{1,48}$")
     rabbitmq_url: SecretStr | None = None
     rabbitmq_queues: int = Field(default=8, ge=1, le=256)

@@ -15,6 +15,7 @@ from twin_assets.cli import (
     flows,
     generations,
     ingest,
+    prepare,
     rebuild,
     repair,
     search,
@@ -47,6 +48,7 @@ app.add_typer(generations.app, name="generations", rich_help_panel=DATA)
 app.add_typer(backup.app, name="backup", rich_help_panel=DATA)
 app.command(rich_help_panel=DATA)(search.search)
 app.command(rich_help_panel=DATA)(erase.erase)
+app.command("prepare-source", rich_help_panel=DATA)(prepare.prepare_source)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=DATA)
 app.command(rich_help_panel=LONG_RUNS)(flows.capture)
 app.command(rich_help_panel=LONG_RUNS)(flows.stream)

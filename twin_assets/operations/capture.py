@@ -24,7 +24,8 @@ from twin_assets.operations.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stop
 from twin_assets.operations.rate import Rate
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.tracing import NO_TRACES, CaptureTracer
-from twin_assets.source.changes import ChangeBatch, ChangeStream, Position
+from twin_assets.source.changes import ChangeBatch, Position
+from twin_assets.source.watch import watch
 
 if TYPE_CHECKING:
     from twin_assets.operations.twin import Twin
@@ -137,7 +138,7 @@ class _Capture:
     def _follow(self) -> None:
         position = self._prepare()
         self._bookmark.start(position)
-        with ChangeStream(self._twin.source.client, self._twin.settings.mongodb_database, position) as stream:
+        with watch(self._twin.source.client, self._twin.settings.mongodb_database, position) as stream:
             while not self._stop.is_set():
                 self._take(stream.next_batch(self._bookmark.wait_s()))
                 self._look_over()

@@ -78,7 +78,8 @@ def shown_url(url: SecretStr | None) -> str | None:
 
 
 def _ask_mongodb(settings: Settings) -> Facts:
-    with connect(settings.require_url("mongodb_url"), timeout_s=MONGODB_LIMIT_S) as client:
+    url, dialect = settings.require_url("mongodb_url"), settings.mongodb_dialect
+    with connect(url, dialect=dialect, timeout_s=MONGODB_LIMIT_S) as client:
         source = DocumentSource(client, settings.mongodb_database)
         facts: Facts = {data_type: source.count(data_type) for data_type in DataType}
         meta = MetaStore(client, settings.meta_database)

@@ -74,7 +74,8 @@ class Twin:
 
     @cached_property
     def _mongo(self):  # type: ignore[no-untyped-def] # the client's type stays behind the source's door
-        return self._resources.enter_context(connect(self.settings.require_url("mongodb_url")))
+        url, dialect = self.settings.require_url("mongodb_url"), self.settings.mongodb_dialect
+        return self._resources.enter_context(connect(url, dialect=dialect))
 
     def live_generation(self, snapshot: Snapshot, data_type: DataType) -> Generation | None:
         """Return the generation that readers see, as the registry has it."""

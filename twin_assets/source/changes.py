@@ -16,7 +16,7 @@ from typing import Any, Self
 import pymongo.errors
 from bson import Int64, Timestamp
 
-from twin_assets.errors import PositionLost, SourceUnavailable
+from twin_assets.errors import PositionLost, SourceUnavailable, TwinError
 from twin_assets.models.change import REVISION_BITS, Change, DeadLetter, revision_of, seconds_of
 from twin_assets.models.kinds import DataType
 from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
@@ -129,7 +129,7 @@ class ChangeStream:
         )
 
     def _open(self) -> None:
-        stage = {"$changeStream": _starting_point(self.position)}
+        stage = {"$changeStream": self._starting_point()}
         reply = self._run(
             {
                 "aggregate": 1,
@@ -181,17 +181,29 @@ class ChangeStream:
             seen = events.revision
         return max(self.position.revision, seen if drained else seen - 1)
 
+    def _starting_point(self) -> Document:
+        position = self.position
+        if position.token is None:
+            increment = position.revision & ((1 << REVISION_BITS) - 1)
+            return {"startAtOperationTime": Timestamp(seconds_of(position.revision), increment)}
+        return {"startAfter" if position.start_after else "resumeAfter": position.token}
+
     def _run(self, command: Document) -> dict[str, Any]:
         try:
             with translate_errors(self._client):
                 return self._database.command(command, codec_options=CODEC, session=self._session)
         except pymongo.errors.OperationFailure as error:
-            stood_at = time.strftime("%F %T", time.gmtime(seconds_of(self.position.revision)))
-            raise PositionLost(
-                f"the change stream cannot go on at {stood_at} UTC (MongoDB error {error.code}): the oplog "
-                "does not reach back that far; everything is published again, and a bigger oplog "
-                "(replSetResizeOplog) keeps it from happening"
-            ) from error
+            raise self._lost(error) from error
+
+    def _lost(self, error: pymongo.errors.OperationFailure) -> TwinError:
+        return PositionLost(
+            f"the change stream cannot go on at {self._stood_at()} (MongoDB error {error.code}): the oplog "
+            "does not reach back that far; everything is published again, and a bigger oplog "
+            "(replSetResizeOplog) keeps it from happening"
+        )
+
+    def _stood_at(self) -> str:
+        return time.strftime("%F %T UTC", time.gmtime(seconds_of(self.position.revision)))
 
 
 def token_revision(token: Document | None) -> int | None:
@@ -206,10 +218,3 @@ def token_revision(token: Document | None) -> int | None:
         return revision_of(int(data[2:10], 16), int(data[10:18], 16))
     except ValueError:
         return None
-
-
-def _starting_point(position: Position) -> Document:
-    if position.token is None:
-        increment = position.revision & ((1 << REVISION_BITS) - 1)
-        return {"startAtOperationTime": Timestamp(seconds_of(position.revision), increment)}
-    return {"startAfter" if position.start_after else "resumeAfter": position.token}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 import pymongo.errors
 from bson import CodecOptions, Timestamp
@@ -17,7 +17,9 @@ from pymongo.read_concern import ReadConcern
 
 from twin_assets.errors import ConfigurationError, SourceUnavailable
 from twin_assets.models.change import revision_of
+from twin_assets.source.documentdb import DocumentDbClient, ask_moment, is_documentdb
 
+Dialect = Literal["mongodb", "documentdb"]
 Document = dict[str, Any]
 Client = MongoClient[Document]
 
@@ -39,15 +41,18 @@ TRANSIENT_CODES = frozenset(
 )
 
 
-def connect(url: str, *, timeout_s: float = 5) -> Client:
+def connect(url: str, *, dialect: Dialect = "mongodb", timeout_s: float = 5) -> Client:
     """Return a client that has reached the primary of a replica set; whoever called it closes it.
 
     Raises SourceUnavailable where nothing answers, ConfigurationError where the URL is wrong, access is
     denied, or the server is not a member of a replica set (change streams need one).
     """
     timeout_ms = int(timeout_s * 1000)
+    is_other = dialect == "documentdb"
+    kind = DocumentDbClient if is_other else MongoClient[Document]
+    options: Document = {"retryWrites": False} if is_other else {}
     try:
-        client: Client = MongoClient(
+        client: Client = kind(
             url,
             appname="twin_assets",
             serverSelectionTimeoutMS=timeout_ms,
@@ -56,6 +61,7 @@ def connect(url: str, *, timeout_s: float = 5) -> Client:
             readConcernLevel="majority",
             readPreference="primary",
             tz_aware=True,
+            **options,
         )
     except (pymongo.errors.ConfigurationError, ValueError) as error:
         raise ConfigurationError(f"TWIN_MONGODB_URL: {_short(error)}") from None
@@ -93,6 +99,11 @@ def translate_errors(client: Client | None = None) -> Iterator[None]:
             raise ConfigurationError(
                 f"MongoDB at {where} denies access ({_short(error)}); check the user in TWIN_MONGODB_URL"
             ) from error
+        if "Causal consistency" in str(error):
+            raise ConfigurationError(
+                f"the server at {where} has no causal consistency; if it is Amazon DocumentDB, set "
+                "TWIN_MONGODB_DIALECT=documentdb"
+            ) from error
         raise
 
 
@@ -118,16 +129,22 @@ def database_of(client: Client, name: str) -> Database[Document]:
 
 
 @contextmanager
-def causal_session(client: Client) -> Iterator[tuple[ClientSession, int]]:
+def dated_session(client: Client) -> Iterator[tuple[ClientSession, int]]:
     """Yield a session and its revision R: majority reads inside are at least as new as R.
 
-    R is the primary's operationTime, taken first; the driver then sends it as afterClusterTime.
+    R is the primary's operationTime, taken first; the driver then sends it as afterClusterTime. Of DocumentDB
+    it is the primary's wall clock.
     """
-    with translate_errors(client), client.start_session(causal_consistency=True) as session:
-        client.admin.command("ping", session=session, read_preference=ReadPreference.PRIMARY)
-        if session.operation_time is None:
-            raise _not_a_replica_set(client)
-        yield session, timestamp_revision(session.operation_time)
+    has_moments = is_documentdb(client)
+    with translate_errors(client), client.start_session(causal_consistency=not has_moments) as session:
+        yield session, ask_moment(client, session) if has_moments else _operation_time(client, session)
+
+
+def _operation_time(client: Client, session: ClientSession) -> int:
+    client.admin.command("ping", session=session, read_preference=ReadPreference.PRIMARY)
+    if session.operation_time is None:
+        raise _not_a_replica_set(client)
+    return timestamp_revision(session.operation_time)
 
 
 def timestamp_revision(timestamp: Timestamp) -> int:

@@ -12,7 +12,8 @@ from pymongo.collection import Collection as MongoCollection
 from twin_assets.errors import ClusterTimeWentBack, UnsupportedId
 from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
-from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
+from twin_assets.source.client import Client, Document, database_of, dated_session, translate_errors
+from twin_assets.source.documentdb import await_moment, is_documentdb
 from twin_assets.source.entries import entry_of, id_of, is_reversible
 from twin_assets.source.ids import IdPage, read_id_pages
 from twin_assets.source.plain import to_plain
@@ -46,8 +47,8 @@ class DocumentSource:
         self._unsupported: dict[DataType, list[str]] = {data_type: [] for data_type in DataType}
 
     def now(self) -> int:
-        """Return the revision of the primary's operationTime."""
-        with causal_session(self.client) as (_, revision):
+        """Return the revision of this moment: reads from here on are at least as new."""
+        with dated_session(self.client) as (_, revision):
             return revision
 
     def read(self, wanted: Mapping[DataType, Collection[str]], *, at_least: int = 0) -> SourceRead:
@@ -55,7 +56,8 @@ class DocumentSource:
 
         Raises ClusterTimeWentBack where that is below `at_least`.
         """
-        with causal_session(self.client) as (session, revision):
+        with dated_session(self.client) as (session, asked):
+            revision = self._late_enough(session, asked, at_least=at_least)
             if revision < at_least:
                 raise ClusterTimeWentBack(stored=at_least, now=revision)
             documents: Documents = {}
@@ -65,7 +67,7 @@ class DocumentSource:
 
     def each(self, data_type: DataType, entries: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield those of some documents that are there; memory holds one page of MongoDB's, 16 MB at most."""
-        with causal_session(self.client) as (session, _):
+        with dated_session(self.client) as (session, _):
             yield from self._found(session, data_type, entries)
 
     def scan(
@@ -100,7 +102,7 @@ class DocumentSource:
     def absent(self, data_type: DataType, entries: Collection[str]) -> list[str]:
         """Return those of the entries that have no document now, malformed ones left out."""
         known = [entry for entry in entries if is_reversible(entry)]
-        with causal_session(self.client) as (session, _):
+        with dated_session(self.client) as (session, _):
             found = self._collection(data_type).find(_by_id(known), {"_id": 1}, session=session)
             present = {_key_of(data_type, document["_id"]) for document in found}
         return [entry for entry in known if (data_type, entry) not in present]
@@ -116,6 +118,12 @@ class DocumentSource:
 
     def _collection(self, data_type: DataType) -> MongoCollection[Document]:
         return database_of(self.client, self.database)[data_type.value]
+
+    def _late_enough(self, session: ClientSession, asked: int, *, at_least: int) -> int:
+        """Return the revision of a read that a change led to."""
+        if at_least and is_documentdb(self.client):
+            return await_moment(self.client, session, behind=asked, at_least=at_least)
+        return asked
 
     def _find(self, session: ClientSession, data_type: DataType, entries: Collection[str]) -> Documents:
         documents: Documents = {(data_type, entry): None for entry in entries}

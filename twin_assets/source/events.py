@@ -40,6 +40,7 @@ class EventBatch:
         self.committed_at: datetime | None = None
         self.commit_times: dict[str, datetime] = {}
         self.invalidated: Document | None = None
+        self.token: Document | None = None
         self._events = 0
 
     def __len__(self) -> int:
@@ -48,6 +49,7 @@ class EventBatch:
     def add(self, event: dict[str, Any]) -> None:
         """Take in one event."""
         self._events += 1
+        self.token = event["_id"]
         self.revision = timestamp_revision(event["clusterTime"])
         # MongoDB 5 sends no wall time; the second before the commit is what is left.
         self.committed_at = event.get("wallTime") or event["clusterTime"].as_datetime()

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from twin_assets.errors import PositionLost
 from twin_assets.models.kinds import DataType
-from twin_assets.source.changes import ChangeStream, Position
+from twin_assets.source.changes import Position
 from twin_assets.source.client import Client
+from twin_assets.source.watch import watch
 
 WAIT_S = 0.5
 BATCH = 1000
@@ -20,7 +21,7 @@ def changed_since(
 
     Raises PositionLost where MongoDB does not remember, or where the collection was dropped or renamed since.
     """
-    with ChangeStream(client, database, Position(None, revision), limit=BATCH) as stream:
+    with watch(client, database, Position(None, revision), limit=BATCH) as stream:
         while stream.position.revision < until:
             batch = stream.next_batch(WAIT_S)
             if data_type in batch.lost or batch.position.start_after:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -9,10 +10,22 @@ from bson import CodecOptions, decode, encode
 from bson.raw_bson import RawBSONDocument
 
 from twin_assets.errors import UnsupportedId
-from twin_assets.source.client import CODEC, Client, database_of, translate_errors
+from twin_assets.source.client import CODEC, Client, Document, database_of, translate_errors
+from twin_assets.source.documentdb import is_documentdb
 from twin_assets.source.entries import describe_id, entry_of, id_of
 
 RAW_CODEC: CodecOptions[RawBSONDocument] = CODEC.with_options(document_class=RawBSONDocument)
+# BSON types that compare with each other, in the order in which MongoDB sorts them.
+COMPARABLE = {
+    "numbers": [0x01, 0x10, 0x12, 0x13],
+    "texts": [0x02, 0x0E],
+    "objects": [0x03],
+    "binary": [0x05],
+    "object ids": [0x07],
+    "booleans": [0x08],
+    "dates": [0x09],
+    "timestamps": [0x11],
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +44,9 @@ def read_id_pages(
     A document that exists throughout is yielded exactly once.
     """
     last = None if after is None else RawBSONDocument(encode({"_id": id_of(after)}, codec_options=CODEC))
+    if is_documentdb(client):
+        yield from _read_kind_by_kind(client, database, collection, page_size, last)
+        return
     while True:
         limit = page_size if last is None else page_size + 1
         found = _read_page(client, database, collection, limit, last)
@@ -47,20 +63,66 @@ def _read_page(
 ) -> list[RawBSONDocument]:
     # `min` walks the index from the last `_id` on; a `$gt` would stop where the next kind of _id begins. The
     # last `_id` goes back as the bytes it came in, since decoding may have replaced broken UTF-8.
+    options: Document = {"limit": limit} | ({} if last is None else {"min": last})
+    return _find(client, database, collection, options)
+
+
+def _read_kind_by_kind(
+    client: Client, database: str, collection: str, page_size: int, last: RawBSONDocument | None
+) -> Iterator[IdPage]:
+    """Yield the same where there is no `min`: one kind of `_id` after the other, `$gt` within each."""
+    kinds = list(COMPARABLE.values())
+    if last is not None:
+        kinds = kinds[next(number for number, kind in enumerate(kinds) if _type_of(last) in kind) :]
+    for kind in kinds:
+        while True:
+            behind = [] if last is None else [_behind(last)]
+            query = {"$and": [{"_id": {"$type": kind}}, *behind]}
+            options: Document = {"filter": query, "sort": {"_id": 1}, "limit": page_size}
+            if found := _find(client, database, collection, options):
+                last = found[-1]
+                yield _page_of(found)
+            if len(found) < page_size:
+                break
+        last = None
+    others = {"_id": {"$not": {"$type": [code for kind in COMPARABLE.values() for code in kind]}}}
+    # Nobody has many of them, and none has an entry.
+    if found := _find(client, database, collection, {"filter": others, "limit": page_size}):
+        yield _page_of(found)
+
+
+def _find(client: Client, database: str, collection: str, options: Document) -> list[RawBSONDocument]:
     command = {
         "find": collection,
         "projection": {"_id": 1},
         "hint": {"_id": 1},
-        "limit": limit,
-        "batchSize": limit,
+        "batchSize": options["limit"],
         "singleBatch": True,
         "readConcern": {"level": "majority"},
     }
-    if last is not None:
-        command["min"] = last
     with translate_errors(client):
-        reply = database_of(client, database).command(command, codec_options=RAW_CODEC)
+        reply = database_of(client, database).command(command | options, codec_options=RAW_CODEC)
     return list(reply["cursor"]["firstBatch"])
+
+
+def _type_of(document: RawBSONDocument) -> int:
+    """Return the BSON type of the only field."""
+    return document.raw[4]
+
+
+def _behind(last: RawBSONDocument) -> RawBSONDocument:
+    """Return the query for what comes behind an `_id`, whose bytes stay as they came."""
+    operator = bytes([_type_of(last)]) + b"$gt\0" + _value_of(last)
+    return RawBSONDocument(encode({"_id": _document(operator)}))
+
+
+def _value_of(document: RawBSONDocument) -> bytes:
+    """Return the bytes of the value of `_id`, the only field."""
+    return bytes(document.raw)[len(b"size") + len(b"t_id\0") : -1]
+
+
+def _document(elements: bytes) -> RawBSONDocument:
+    return RawBSONDocument(struct.pack("<i", len(elements) + 5) + elements + b"\0")
 
 
 def _page_of(documents: list[RawBSONDocument]) -> IdPage:

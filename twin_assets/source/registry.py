@@ -15,7 +15,7 @@ from twin_assets.errors import ConfigurationError
 from twin_assets.models.generation import Generation, GenerationStatus, alias_of, collection_name
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
-from twin_assets.source.client import Client, Document, causal_session, database_of, translate_errors
+from twin_assets.source.client import Client, Document, database_of, dated_session, translate_errors
 
 
 class GenerationRegistry:
@@ -57,7 +57,7 @@ class GenerationRegistry:
             reuse_vectors=reuse_vectors,
         )
         self._write(lambda: self._generations.insert_one(_to_document(generation)), generation.alias)
-        with causal_session(self._client) as (_, since):
+        with dated_session(self._client) as (_, since):
             change = {"$set": {"since": since}}
             result = self._generations.update_one({"_id": generation.collection}, change)
         if not result.matched_count:
@@ -71,7 +71,7 @@ class GenerationRegistry:
         query: Document = {} if data_type is None else {"type": data_type.value}
         if not include_retired:
             query["status"] = {"$ne": GenerationStatus.RETIRED.value}
-        with causal_session(self._client) as (session, _):
+        with dated_session(self._client) as (session, _):
             found = self._generations.find(query, session=session).to_list()
         generations = [_from_document(document) for document in found]
         return sorted(generations, key=lambda each: (each.snapshot, each.type, each.number))
@@ -91,7 +91,9 @@ class GenerationRegistry:
 
     def switch_live(self, collection: str) -> None:
         """Make this generation live and the former live one standby, in one transaction."""
-        with translate_errors(self._client), self._client.start_session() as session:
+        # What it reads is the primary's own state, for which a transaction needs no causal session.
+        begin = self._client.start_session(causal_consistency=False)
+        with translate_errors(self._client), begin as session:
             session.with_transaction(lambda own: self._switch(own, collection))
 
     def forget(self, collection: str) -> None:

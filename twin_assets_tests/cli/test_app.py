@@ -13,7 +13,7 @@ from twin_assets.cli.app import app, main
 from twin_assets.cli.exit_codes import ExitCode
 
 COMMANDS = ["up", "down", "dev", "demo", "ingest", "status", "check", "rebuild", "search", "dead-letters"]
-COMMANDS += ["repair", "erase", "backup", "capture", "stream"]
+COMMANDS += ["repair", "erase", "backup", "prepare-source", "capture", "stream"]
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ from twin_assets.settings import Settings
 ROOT = Path(__file__).parents[2]
 SCHEMAS = Path(check_jsonschema.__file__).parent / "builtin_schemas" / "vendor"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<text>[^}]*))?\}")
-# What belongs to one machine, and what the image itself sets.
-LOCAL_SETTINGS = re.compile(r"local_\w+|state_dir|tools_dir|encoder_dir")
+# What belongs to one machine, what the image itself sets, and a right that no service needs.
+LOCAL_SETTINGS = re.compile(r"local_\w+|state_dir|tools_dir|encoder_dir|mongodb_admin_url")
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,11 @@ class Findings:
 class Machine:
     """The programs and what they do to worlds; what one case has worked out serves the next one too."""
 
-    def __init__(self, *, stream: Program = stream) -> None:
+    def __init__(
+        self, *, stream: Program = stream, rebuild: Program = rebuild, has_moments: bool = False
+    ) -> None:
         self.programs = Programs({"stream": stream, "rebuild": rebuild}, failures=(StoreUnavailable,))
-        self.effects = Effects(self.programs.requests, self.programs.answers)
+        self.effects = Effects(self.programs.requests, self.programs.answers, has_moments=has_moments)
         self._steps: dict[tuple[int, int], tuple[int, int]] = {}
 
     def step(self, world: int, node: int) -> tuple[int, int]:
@@ -135,7 +137,8 @@ class Exploration:
 
     def _first(self) -> State:
         case = self._case
-        first = self._effects.first_world(cleaned=case.has_cleaned).commit(case.versions[0])
+        empty = self._effects.first_world(cleaned=case.has_cleaned)
+        first = self._effects.commit(empty, case.versions[0])
         if case.is_applied:
             first = self._effects.applied(first)
         zombie = OVER if self._case.zombie_at is None else NOT_BEGUN
@@ -152,7 +155,7 @@ class Exploration:
 
     def _commit(self, state: State) -> State:
         version = self._case.versions[state.committed]
-        after = self._effects.world(state.world).commit(version)
+        after = self._effects.commit(self._effects.world(state.world), version)
         return state._replace(world=self._effects.number(after), committed=state.committed + 1)
 
     def _stream_steps(self, state: State) -> Iterator[State]:

@@ -31,25 +31,43 @@ CHANGE = Change(type=TYPE, entry=ENTRY, revision=0)
 
 def stream(door: Door) -> None:
     """Take one message through all steps."""
-    applier = applier_of(door)
-    applier.apply(applier.fetch([CHANGE]))
+    _stream(door, DoorSource(door))
 
 
 def rebuild(door: Door) -> None:
     """Register a generation, then scan MongoDB into it."""
+    _rebuild(door, DoorSource(door))
+
+
+def stream_of_documentdb(door: Door) -> None:
+    """Take one message through all steps, the document from DocumentDB."""
+    _stream(door, MomentSource(door))
+
+
+def rebuild_of_documentdb(door: Door) -> None:
+    """Register a generation, then scan DocumentDB into it."""
+    _rebuild(door, MomentSource(door))
+
+
+def _stream(door: Door, source: DoorSource) -> None:
+    applier = applier_of(door, source)
+    applier.apply(applier.fetch([CHANGE]))
+
+
+def _rebuild(door: Door, source: DoorSource) -> None:
     door.ask(Request("world", "register"))
     since = door.ask(Request("world", "set_since"))
     door.ask(Request("world", "create"))
-    applier = applier_of(door)
+    applier = applier_of(door, source)
     targets = {TYPE: [registered(Snapshot.VECTOR, 2, since)]}
-    for read in DoorSource(door).scan(TYPE):
+    for read in source.scan(TYPE):
         applier.apply(applier.batch_of(read, targets=targets))
 
 
-def applier_of(door: Door) -> Applier:
+def applier_of(door: Door, source: DoorSource) -> Applier:
     """Return the real steps on servers behind a door."""
     meta = SimpleNamespace(generations=lambda *_: registry(door))
-    twin: Any = SimpleNamespace(source=DoorSource(door), meta=meta, store=DoorStore(door))
+    twin: Any = SimpleNamespace(source=source, meta=meta, store=DoorStore(door))
     processors: Any = WordProcessors()
     return Applier(StepContext(twin, processors, Impatience(), NoLetters()))
 
@@ -79,6 +97,15 @@ class DoorSource:
         read = self.read({data_type: [ENTRY]})
         if read.documents[TYPE, ENTRY] is not None:
             yield read
+
+
+class MomentSource(DoorSource):
+    """Asks for the time and waits for the next moment before it reads, as from DocumentDB."""
+
+    def read(self, wanted: Mapping[DataType, Collection[str]], *, at_least: int = 0) -> SourceRead:
+        self.now()
+        revision: int = self._door.ask(Request("world", "next_moment"))
+        return SourceRead(revision, {(TYPE, ENTRY): self._door.ask(Request("world", "find"))})
 
 
 class DoorStore(PointStore):

@@ -6,6 +6,7 @@ import pytest
 
 from twin_assets_tests.protocol.broken import RULES
 from twin_assets_tests.protocol.explore import Case, Exploration, Machine
+from twin_assets_tests.protocol.programs import rebuild, rebuild_of_documentdb, stream, stream_of_documentdb
 
 QUICK = [
     Case(("a b", "a c"), 0),
@@ -40,6 +41,13 @@ VAST = [
     Case(("a b", "a c", "a b"), 1, crashes=1, has_rebuild=True),
 ]
 WALKS = 20_000
+OF_DOCUMENTDB = [
+    Case(("a b", "a c"), 0),
+    Case(("a b", None), 0, crashes=1),
+    Case(("a", "b"), None, has_rebuild=True),
+    Case(("a", None), None, has_rebuild=True),
+    Case(("a", "!", "b"), 0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,24 @@ def machine() -> Machine:
 def test_every_order_ends_right_and_shows_no_reader_an_empty_document(case, machine):
     found = Exploration(case, machine).run()
     assert found.are_clean, found
+
+
+@pytest.fixture(scope="module")
+def moments() -> Machine:
+    """One for all cases of DocumentDB, whose clock no commit moves."""
+    return Machine(stream=stream_of_documentdb, rebuild=rebuild_of_documentdb, has_moments=True)
+
+
+@pytest.mark.parametrize("case", OF_DOCUMENTDB, ids=str)
+def test_every_order_ends_right_by_a_clock_that_commits_do_not_move(case, moments):
+    found = Exploration(case, moments).run()
+    assert found.are_clean, found
+
+
+def test_a_read_of_documentdb_that_waits_for_no_later_moment_ends_wrong():
+    hasty = Machine(stream=stream, rebuild=rebuild, has_moments=True)
+    found = Exploration(Case(("a b", "a c"), 0), hasty).run(stop_at_first=True)
+    assert found.wrong_ends
 
 
 @pytest.mark.nightly

@@ -23,23 +23,29 @@ ABSENT = -1
 
 
 class World(NamedTuple):
-    """`clock` counts commits in MongoDB. A generation is (snapshot, number, since); contents are numbers."""
+    """`clock` counts commits in MongoDB, or what DocumentDB's clock has shown so far.
+
+    A generation is (snapshot, number, since); contents are numbers.
+    """
 
     clock: int
     document: Version
     generations: tuple[tuple[Snapshot, int, int | None], ...]
     contents: tuple[int, ...]
 
-    def commit(self, version: Version) -> World:
-        return self._replace(clock=self.clock + 1, document=version)
 
 
 class Effects:
-    """Applies requests to worlds, and remembers what each did to each collection."""
+    """Applies requests to worlds, and remembers what each did to each collection.
 
-    def __init__(self, requests: Interned, answers: Interned) -> None:
+    With `has_moments` commits do not move the clock, as DocumentDB's may stand for a millisecond: only who
+    waits for its next moment does.
+    """
+
+    def __init__(self, requests: Interned, answers: Interned, *, has_moments: bool = False) -> None:
         self.contents = Interned()
         self.empty = self.contents.number({})
+        self._moved = 0 if has_moments else 1
         self._requests = requests
         self._answers = answers
         self._known: dict[tuple[int, int], tuple[int, int]] = {}
@@ -52,6 +58,10 @@ class Effects:
         snapshots = [Snapshot.CLEANED, Snapshot.VECTOR] if cleaned else [Snapshot.VECTOR]
         generations = tuple((snapshot, 1, 0) for snapshot in snapshots)
         return World(0, None, generations, tuple(self.empty for _ in snapshots))
+
+    def commit(self, world: World, version: Version) -> World:
+        """Return the world with another version of its document."""
+        return world._replace(clock=world.clock + self._moved, document=version)
 
     def applied(self, world: World) -> World:
         """Return the world with its document written into all generations, as of the world's clock."""
@@ -105,6 +115,9 @@ class Effects:
     def _time(self, world: World) -> tuple[World, int]:
         return world, world.clock
 
+    def _next_moment(self, world: World) -> tuple[World, int]:
+        return world._replace(clock=world.clock + 1), world.clock + 1
+
     def _find(self, world: World) -> tuple[World, dict[str, Any] | None]:
         return world, document_of(world.document)
 
@@ -114,12 +127,13 @@ class Effects:
     def _register(self, world: World) -> tuple[World, None]:
         generations = (*world.generations, (Snapshot.VECTOR, 2, None))
         contents = (*world.contents, ABSENT)
-        return world._replace(clock=world.clock + 1, generations=generations, contents=contents), None
+        clock = world.clock + self._moved
+        return world._replace(clock=clock, generations=generations, contents=contents), None
 
     def _set_since(self, world: World) -> tuple[World, int]:
         snapshot, number, _ = world.generations[-1]
         dated = (*world.generations[:-1], (snapshot, number, world.clock))
-        return world._replace(clock=world.clock + 1, generations=dated), world.clock
+        return world._replace(clock=world.clock + self._moved, generations=dated), world.clock
 
     def _create(self, world: World) -> tuple[World, None]:
         return world._replace(contents=(*world.contents[:-1], self.empty)), None

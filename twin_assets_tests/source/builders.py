@@ -5,7 +5,11 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import pytest
 from bson import Int64, ObjectId
+
+# What rests on MongoDB's operation times, resume tokens or `startAfter`.
+MONGODB_ONLY = pytest.mark.parametrize("client", ["mongodb"], indirect=True)
 
 IDS_AND_ENTRIES: list[tuple[Any, str]] = [
     (ObjectId("65f0a1b2c3d4e5f6a7b8c9d0"), "oid:65f0a1b2c3d4e5f6a7b8c9d0"),

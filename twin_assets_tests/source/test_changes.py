@@ -18,7 +18,8 @@ from twin_assets.source.changes import ChangeBatch, ChangeStream, Position, toke
 from twin_assets.source.client import Client, Document
 from twin_assets.source.clock import ServerClock
 from twin_assets.source.documents import DocumentSource
-from twin_assets_tests.source.builders import IDS_AND_ENTRIES, UNSUPPORTED_IDS, post
+from twin_assets.source.watch import watch
+from twin_assets_tests.source.builders import IDS_AND_ENTRIES, MONGODB_ONLY, UNSUPPORTED_IDS, post
 
 pytestmark = pytest.mark.servers
 
@@ -30,7 +31,7 @@ Opener = Callable[[Position | None], ChangeStream]
 @pytest.fixture
 def opened(client: Client, database: Database[Document], source: DocumentSource) -> Opener:
     start = Position(None, source.now())
-    return lambda position: ChangeStream(client, database.name, position or start)
+    return lambda position: watch(client, database.name, position or start)
 
 
 def drain(stream: ChangeStream) -> list[ChangeBatch]:
@@ -77,6 +78,7 @@ def test_ids_of_every_kind_come_through_and_others_are_letters(
     assert {(letter.stage, letter.type) for letter in letters} == {("capturing", DataType.POSTS)}
 
 
+@MONGODB_ONLY
 def test_changes_are_as_of_their_own_commit_and_silence_is_as_of_now(
     opened: Opener, client: Client, database: Database[Document]
 ) -> None:
@@ -159,6 +161,7 @@ def test_two_changes_of_one_document_in_a_transaction_share_a_revision_in_their_
     assert len({change.revision for change in changes}) == 1
 
 
+@MONGODB_ONLY
 def test_inside_a_transaction_the_position_stays_below_its_time(
     opened: Opener, client: Client, database: Database[Document]
 ) -> None:
@@ -213,6 +216,7 @@ def test_renames_away_and_onto_a_type_are_reported(opened: Opener, database: Dat
     assert frozenset().union(*(batch.lost for batch in batches)) == {DataType.POSTS, DataType.ARTICLES}
 
 
+@MONGODB_ONLY
 def test_a_dropped_database_is_reported_and_the_stream_starts_after_it(
     opened: Opener, client: Client, database: Database[Document]
 ) -> None:
@@ -230,6 +234,7 @@ def test_a_dropped_database_is_reported_and_the_stream_starts_after_it(
         assert entries_of(drain(stream)) == ["int:2"]
 
 
+@MONGODB_ONLY
 def test_an_idle_position_advances(opened: Opener, client: Client, database: Database[Document]) -> None:
     with opened(None) as stream:
         first = stream.next_batch(0.01).position
@@ -264,6 +269,7 @@ def test_a_batch_is_returned_without_waiting_for_more(opened: Opener, database: 
     assert entries_of([batch]) == ["int:1"]
 
 
+@MONGODB_ONLY
 def test_an_event_that_the_oplog_does_not_hold_is_a_lost_position(
     opened: Opener, database: Database[Document]
 ) -> None:

@@ -13,14 +13,15 @@ from twin_assets.errors import ConfigurationError, SourceUnavailable
 from twin_assets.source.client import (
     Client,
     address_of,
-    causal_session,
     connect,
+    dated_session,
     is_transient,
     translate_errors,
 )
 from twin_assets.stack.process import Launch
 from twin_assets.stack.servers import MongoServer
 from twin_assets_tests.free_ports import free_port
+from twin_assets_tests.source.builders import MONGODB_ONLY
 
 NOBODY = "mongodb://someone:secret@127.0.0.1:1/?replicaSet=rs0"
 
@@ -56,10 +57,11 @@ def test_errors_of_one_request_pass_as_they_are() -> None:
     assert not is_transient(pymongo.errors.DocumentTooLarge("large"))
 
 
+@MONGODB_ONLY
 @pytest.mark.servers
 def test_a_client_knows_its_address_and_a_session_its_revision(client: Client, mongodb_url: str) -> None:
     assert address_of(client) in mongodb_url
-    with causal_session(client) as (_, first), causal_session(client) as (_, second):
+    with dated_session(client) as (_, first), dated_session(client) as (_, second):
         assert 0 < first <= second
 
 

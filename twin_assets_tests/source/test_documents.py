@@ -17,7 +17,7 @@ from twin_assets.models.change import revision_of
 from twin_assets.models.kinds import DataType
 from twin_assets.source.client import Client, Document, timestamp_revision
 from twin_assets.source.documents import DocumentSource
-from twin_assets_tests.source.builders import IDS_AND_ENTRIES, UNSUPPORTED_IDS, post
+from twin_assets_tests.source.builders import IDS_AND_ENTRIES, MONGODB_ONLY, UNSUPPORTED_IDS, post
 
 pytestmark = pytest.mark.servers
 
@@ -57,6 +57,7 @@ def test_a_read_asks_for_majority_after_its_own_revision(
     assert after[1] >= read.revision
 
 
+@MONGODB_ONLY
 def test_a_read_is_at_least_as_new_as_every_write_before_it(
     client: Client, database: Database[Document], source: DocumentSource
 ) -> None:

@@ -147,7 +147,7 @@ def test_a_generation_is_registered_between_a_read_and_the_look_into_the_registr
 def test_changes_are_applied_between_the_two_writes_of_a_registration(
     twin, capturing, streaming, tally, people, monkeypatch, snapshot
 ):
-    own, original, interruptions = threading.get_ident(), registry.causal_session, []
+    own, original, interruptions = threading.get_ident(), registry.dated_session, []
 
     @contextmanager
     def interrupted(client):
@@ -160,7 +160,7 @@ def test_changes_are_applied_between_the_two_writes_of_a_registration(
 
     with capturing(), streaming():
         tally.in_step()
-        monkeypatch.setattr(registry, "causal_session", interrupted)
+        monkeypatch.setattr(registry, "dated_session", interrupted)
         report = rebuild(twin, snapshot, POST)
         assert interruptions == [report.generation.since]
         tally.settle()
