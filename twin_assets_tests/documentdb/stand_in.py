@@ -30,11 +30,7 @@ class LikeDocumentDb:
         parts = urlsplit(mongodb_url)
         self._target = (parts.hostname or "", parts.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        login = f"{parts.username}:{parts.password}@" if parts.username else ""
-        source = "&authSource=admin" if login else ""
-        self.url = (
-            f"mongodb://{login}127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true{source}"
-        )
+        self.url = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true"
         self.enabled: set[str] = set()
         self.refused: list[str] = []
         self._has_post_batch_tokens = has_post_batch_tokens
