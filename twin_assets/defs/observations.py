@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from dagster import AssetKey, AssetObservation
 
+from twin_assets.defs.storage import reason_of, storage_errors
 from twin_assets.errors import TwinError
 
 logger = logging.getLogger(__name__)
@@ -51,8 +52,9 @@ class Observer:
     """Writes an AssetObservation for each asset whose counts changed, at most every `interval_s`.
 
     It looks once the work has been quiet for a moment, so that a burst is observed at its end, and at the
-    latest `interval_s` after the first change that was not observed. Where assets are `plotted`, it looks now
-    and then though no work was done, and writes these at least every `pulse_s`.
+    latest `interval_s` after the first change that was not observed; again, where Dagster took nothing. Where
+    assets are `plotted`, it looks now and then though no work was done, and writes these at least every
+    `pulse_s`.
     """
 
     emit: Callable[[AssetObservation], None]
@@ -115,13 +117,20 @@ class Observer:
     def _collect(self) -> None:
         if self._survey is None or not self._survey.ended.is_set():
             return
-        for key, figures in self._survey.observed.items():
-            if self._is_news(key, figures):
-                self._written[key] = figures
-                self._written_s[key] = self.clock()
-                self.events += 1
-                self.emit(AssetObservation(key, metadata=dict(figures)))
-        self._survey = None
+        survey, self._survey = self._survey, None
+        try:
+            for key, figures in survey.observed.items():
+                if self._is_news(key, figures):
+                    self._write(key, figures)
+        except storage_errors() as error:
+            logger.warning("no observation this time, Dagster's storage takes none: %s", reason_of(error))
+            self._unobserved_s = self.clock()
+
+    def _write(self, key: AssetKey, figures: Figures) -> None:
+        self.emit(AssetObservation(key, metadata=dict(figures)))
+        self.events += 1
+        self._written[key] = figures
+        self._written_s[key] = self.clock()
 
     def _is_news(self, key: AssetKey, figures: Figures) -> bool:
         if _counts(figures) != _counts(self._written.get(key, {})):

@@ -6,6 +6,7 @@ ends, and never on `join`, because an interrupted join marks a live thread as en
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Collection, Hashable
 from dataclasses import dataclass
@@ -22,7 +23,10 @@ from dagster import (
 
 from twin_assets.defs.heartbeat import Heartbeat, Order
 from twin_assets.defs.observations import QUIET_S, Observed, Observer
+from twin_assets.defs.storage import reason_of, storage_errors
 from twin_assets.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 # More than a thousand observations in one run slow Dagster down.
 EVENTS_PER_RUN = 800
@@ -124,14 +128,12 @@ class _Supervisor(Generic[ProgressT]):
             self.thread.start()
             order = self._wait_for_an_end(events_per_run)
         except (KeyboardInterrupt, DagsterExecutionInterruptedError):
-            self.log.info("terminated: the slice in hand is finished first")
-            self._wind_down(stop_grace_s)
+            self._wind_down("terminated: the slice in hand is finished first", stop_grace_s)
             self._log_failure()
             raise
         if order is None:
             raise self._failure() or Failure("the flow ended although nobody asked it to")
-        self.log.info(f"ending: {order.reason}")
-        stopped = self._wind_down(stop_grace_s)
+        stopped = self._wind_down(f"ending: {order.reason}", stop_grace_s)
         self._conclude(order, stopped=stopped, stop_grace_s=stop_grace_s)
 
     def _wait_for_an_end(self, events_per_run: int) -> Order | None:
@@ -152,14 +154,17 @@ class _Supervisor(Generic[ProgressT]):
         observe(self.reporting.work(progress), partial(self.reporting.observe, progress))
         return self.heartbeat.beat(self.reporting.describe(progress))
 
-    def _wind_down(self, stop_grace_s: float) -> bool:
+    def _wind_down(self, why: str, stop_grace_s: float) -> bool:
         """Stop the flow and beat on until it has ended; return False where it did not in time."""
         self.thread.stop.set()
+        self._tell(self.log.info, why)
         deadline = self.heartbeat.clock() + stop_grace_s
         while not self.thread.ended.wait(self.interval_s):
             self.heartbeat.beat()
             if self.heartbeat.clock() >= deadline:
-                self.log.error(f"the flow did not stop within {stop_grace_s:g} s and is left behind")
+                self._tell(
+                    self.log.error, f"the flow did not stop within {stop_grace_s:g} s and is left behind"
+                )
                 return False
         self._attend(last=True)
         return True
@@ -187,4 +192,11 @@ class _Supervisor(Generic[ProgressT]):
 
     def _log_failure(self) -> None:
         if self.thread.failure is not None:
-            self.log.error(f"while it was stopped, the flow failed: {self.thread.failure}")
+            self._tell(self.log.error, f"while it was stopped, the flow failed: {self.thread.failure}")
+
+    def _tell(self, log: Callable[[str], None], message: str) -> None:
+        """Write into the run's log; a run whose log takes nothing ends in good order all the same."""
+        try:
+            log(message)
+        except storage_errors() as error:
+            logger.warning("%s (the run's log does not take it: %s)", message, reason_of(error))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from dagster import AssetKey, AssetObservation
+from dagster_postgres.utils import DagsterPostgresException
 
 from twin_assets.defs.observations import Figures, Observed, Observer
 from twin_assets.errors import StoreUnavailable
@@ -151,6 +152,19 @@ def test_a_server_that_is_down_costs_one_observation_and_nothing_else(watched):
     assert watched.written == []
     watched.offer(2, after=INTERVAL_S)
     watched.offer(2, after=QUIET_S)
+    assert watched.keys() == [POSTS]
+
+
+def test_what_dagster_did_not_take_is_observed_again(watched):
+    def refuse(_: AssetObservation) -> None:
+        raise DagsterPostgresException("too many retries for DB connection")
+
+    watched.observer.emit = refuse
+    watched.offer(1)
+    watched.offer(1, after=QUIET_S)
+    watched.observer.emit = watched.written.append
+    assert watched.observer.events == 0
+    watched.offer(1, after=INTERVAL_S)
     assert watched.keys() == [POSTS]
 
 

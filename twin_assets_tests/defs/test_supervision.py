@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, ExecuteInProcessResult
+from dagster_postgres.utils import DagsterPostgresException
 from sqlalchemy.exc import OperationalError
 
 from twin_assets.defs.heartbeat import Heartbeat
@@ -133,15 +134,20 @@ def test_a_deleted_run_stops_its_flow(instance):
     assert flow.finished_its_slice
 
 
+LOCKED = OperationalError("UPDATE runs", {}, Exception("database is locked"))
+GONE = DagsterPostgresException("too many retries for DB connection")
+
+
 class Deaf(Heartbeat):
-    """A heartbeat whose storage is locked for the first `deaf_beats` beats that find the flow at work."""
+    """A heartbeat whose storage does not answer the first `deaf_beats` beats that find the flow at work."""
 
     deaf_beats = 3
+    error: Exception = LOCKED
 
     def _write(self, progress: str) -> None:
         if progress and self.deaf_beats > 0:
             self.deaf_beats -= 1
-            raise OperationalError("UPDATE runs", {}, Exception("database is locked"))
+            raise self.error
         super()._write(progress)
 
 
@@ -149,13 +155,20 @@ class DeafForEver(Deaf):
     deaf_beats = 10**9
 
 
-def test_a_locked_storage_does_not_stop_the_flow(instance):
+@pytest.mark.parametrize("error", [LOCKED, GONE], ids=["SQLite is locked", "PostgreSQL is away"])
+def test_a_storage_that_does_not_answer_does_not_stop_the_flow(instance, error):
     flow = Working()
+
+    def deaf(instance: DagsterInstance, run_id: str) -> Deaf:
+        heartbeat = Deaf(instance, run_id, limit_s=60)
+        heartbeat.error = error
+        return heartbeat
+
     result = run_while(
         instance,
         flow,
         lambda run: instance.add_run_tags(run.run_id, {END_TAG: "enough"}),
-        heartbeat=lambda instance, run_id: Deaf(instance, run_id, limit_s=60),
+        heartbeat=deaf,
     )
     assert result.success
     assert PROGRESS_TAG in the_run(instance).tags

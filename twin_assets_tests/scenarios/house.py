@@ -20,6 +20,7 @@ from twin_assets.stack.process import Launch
 from twin_assets.stack.rabbitmq import NODE, RabbitServer
 from twin_assets.stack.server import Server, plain_environment
 from twin_assets.stack.servers import MongoServer, QdrantServer
+from twin_assets_tests.deploy.files import ROOT
 from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.postgres import PostgresServer
 from twin_assets_tests.programs import require_mongo_tools, require_postgres
@@ -27,24 +28,43 @@ from twin_assets_tests.scenarios.operating.backup_steps import Steps
 from twin_assets_tests.scenarios.own_servers import TOOLS, own_broker, served
 
 ROOT_PASSWORD = "r00t'\"\\word"
-ROOT_LOGIN = f"root:{quote(ROOT_PASSWORD, safe='')}"
 QDRANT_KEY = "qdrantkey"
+START = ROOT / "deploy/compose/mongo/start.sh"
+KEY_FILE = "/data/configdb/keyfile"
 
 
 class PasswordMongo(MongoServer):
-    """mongod that asks for a login, with the first user that compose's image makes."""
+    """mongod that asks for a login, with the first user that compose's image makes.
+
+    Another `key` counts from its next start; `password` is what root logs in with.
+    """
+
+    password = ROOT_PASSWORD
+    key = "onlyOneMemberKnowsThis"
+
+    @property
+    def key_file(self) -> Path:
+        return self.folder / "members.key"
 
     def launch(self) -> Launch:
         launch = super().launch()
-        key = self.folder / "members.key"
-        if not key.exists():
-            key.touch(mode=0o600)
-            key.write_text("onlyOneMemberKnowsThis")
-        return replace(launch, command=[*launch.command, "--auth", "--keyFile", str(key)])
+        [write] = [line for line in START.read_text().splitlines() if line.endswith(f">{KEY_FILE})")]
+        command = ["sh", "-euc", write.replace(KEY_FILE, str(self.key_file))]
+        subprocess.run(command, env={"MONGO_REPLICA_KEY": self.key}, check=True)
+        return replace(launch, command=[*launch.command, "--keyFile", str(self.key_file)])
 
     @property
     def url(self) -> str:
-        return f"mongodb://{ROOT_LOGIN}@{self._address}/?replicaSet={REPLICA_SET}&authSource=admin"
+        return self.url_of("root", self.password)
+
+    def url_of(self, user: str, password: str) -> str:
+        """Return the URL with which a user logs in."""
+        login = f"{user}:{quote(password, safe='')}"
+        return f"mongodb://{login}@{self._address}/?replicaSet={REPLICA_SET}&authSource=admin"
+
+    @property
+    def address(self) -> str:
+        return self._address
 
     def is_ready(self) -> bool:
         """Initiate the set and make the user, as far as that is not done."""
@@ -58,7 +78,7 @@ class PasswordMongo(MongoServer):
                 if not client.admin.command("hello")["isWritablePrimary"]:
                     return False
                 with suppress(OperationFailure):
-                    client.admin.command({"createUser": "root", "pwd": ROOT_PASSWORD, "roles": ["root"]})
+                    client.admin.command({"createUser": "root", "pwd": self.password, "roles": ["root"]})
                 return True
         except PyMongoError:
             return False
@@ -103,14 +123,14 @@ class House:
 
     def steps(self, backups: Path, settings: Settings) -> Steps:
         """Return the steps of a backup of this installation."""
-        mongod, broker, epmd = (self.servers[name] for name in ("mongodb", "rabbitmq", "epmd"))
+        broker, epmd = (self.servers[name] for name in ("rabbitmq", "epmd"))
         where = {
-            "MONGO_HOST": f"127.0.0.1:{mongod.port}",
-            "MONGO_ROOT_PASSWORD": ROOT_PASSWORD,
+            "MONGO_HOST": f"127.0.0.1:{self.mongod.port}",
+            "MONGO_ROOT_PASSWORD": self.mongod.password,
             "RABBITMQ_NODE": NODE,
             "HOME": str(broker.folder),
             "ERL_EPMD_PORT": str(epmd.port),
-            "TWIN_MONGODB_URL": mongod.url,
+            "TWIN_MONGODB_URL": self.mongod.url,
             "TWIN_MONGODB_DATABASE": settings.mongodb_database,
             "TWIN_RABBITMQ_URL": broker.url,
             "TWIN_QDRANT_URL": self.servers["qdrant"].url,
@@ -133,6 +153,12 @@ class House:
             check=True,
             capture_output=True,
         )
+
+    @property
+    def mongod(self) -> PasswordMongo:
+        server = self.servers["mongodb"]
+        assert isinstance(server, PasswordMongo)
+        return server
 
     @property
     def qdrant(self) -> KeyedQdrant:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,14 +15,12 @@ from pymongo.errors import PyMongoError
 from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.process import Launch
 from twin_assets.stack.rabbitmq import NODE, RabbitServer
-from twin_assets.stack.server import plain_environment
 from twin_assets.stack.servers import MongoServer, QdrantServer
 from twin_assets_tests.deploy.files import ROOT
 from twin_assets_tests.postgres import PostgresServer
 from twin_assets_tests.programs import require_postgres
 
 TOOLS = Path(sys.prefix) / "tools"
-MONGOSH = Path(sys.prefix) / "mongosh/node_modules/.bin"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin")
 ONLY_HERE = {"RABBITMQ_NODE_IP_ADDRESS", "QDRANT__SERVICE__HOST"}
 
@@ -114,22 +109,3 @@ class ComposePostgres(PostgresServer):
         launch = super().launch()
         command = ["*" if word == LOOPBACK else word for word in launch.command]
         return replace(launch, command=command)
-
-    def stop(self) -> None:
-        """SIGINT ends it although clients are connected."""
-        self.process.stop(first=signal.SIGINT, timeout_s=self.stop_timeout_s)
-
-
-def initiate(home: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run deploy/compose/mongo/initiate.js by mongosh, as the service mongo-init does."""
-    script = ROOT / "deploy/compose/mongo/initiate.js"
-    command = [str(find_mongosh()), "--quiet", "--nodb", str(script)]
-    given = plain_environment() | environment | {"HOME": str(home)}
-    return subprocess.run(command, env=given, capture_output=True, text=True, timeout=120, check=False)
-
-
-def find_mongosh() -> Path:
-    """Return mongosh: the one of `make image-test`, else the one on PATH."""
-    found = shutil.which("mongosh", path=str(MONGOSH)) or shutil.which("mongosh")
-    assert found, "mongosh is missing: `make image-test` fetches it by npm"
-    return Path(found)

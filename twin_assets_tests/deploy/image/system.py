@@ -26,11 +26,10 @@ from twin_assets_tests.deploy.image.servers import (
     ComposePostgres,
     ComposeQdrant,
     EmptyMongo,
-    find_mongosh,
-    initiate,
 )
+from twin_assets_tests.mongo_shell import initiate
 from twin_assets_tests.postgres import PASSWORD
-from twin_assets_tests.programs import require_postgres
+from twin_assets_tests.programs import require_mongosh, require_postgres
 from twin_assets_tests.scenarios.own_servers import served
 from twin_assets_tests.waiting import wait_until
 
@@ -89,7 +88,7 @@ class System:
     def _ask_server(self, name: str) -> subprocess.CompletedProcess[str]:
         """Run a check of a server on the host, where its image's programs are."""
         command = self.services[name]["healthcheck"]["test"][1:]
-        programs = [str(find_mongosh().parent), str(RABBITMQ), str(require_postgres())]
+        programs = [str(require_mongosh().parent), str(RABBITMQ), str(require_postgres())]
         path = os.pathsep.join([*programs, os.environ["PATH"]])
         environment = plain_environment() | {"PATH": path, "HOME": str(self.state)}
         if name == "rabbitmq":

@@ -21,8 +21,8 @@ from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import load_settings
 from twin_assets_tests.deploy.files import read_yaml
-from twin_assets_tests.deploy.image.servers import initiate
 from twin_assets_tests.deploy.image.system import OURS, System
+from twin_assets_tests.mongo_shell import initiate
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = [pytest.mark.image, pytest.mark.timeout(600)]
