@@ -2,6 +2,8 @@
 
 TwinError
 ├── ConfigurationError          exit 2: a setting, or state that contradicts it
+│   ├── ChangesNotRecorded      DocumentDB records no changes until it is told to
+│   └── CollectionsUnknown      Qdrant is full, and MongoDB has no record of it
 ├── ServerUnavailable           exit 3: a server does not answer; the long runs wait and retry
 │   ├── SourceUnavailable       MongoDB
 │   ├── BrokerUnavailable       RabbitMQ
@@ -11,6 +13,7 @@ TwinError
 ├── DocumentRejected            poison: goes to the dead letters, its neighbours go on
 ├── MalformedMessage            a message that cannot be decoded
 ├── UnsupportedId               an _id of a kind that has no entry
+├── ClusterReplaced             another replica set answers at MongoDB's address
 ├── ClusterTimeWentBack         MongoDB is older than what Qdrant already holds
 ├── PositionLost                the change stream cannot be resumed where it stood
 ├── ModelUnavailable            a model that a recipe names cannot be loaded
@@ -27,7 +30,7 @@ TwinError
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 
@@ -41,6 +44,27 @@ class ConfigurationError(TwinError):
     """Raised when a setting is wrong, or contradicts what the servers already hold."""
 
     exit_code = 2
+
+
+class ChangesNotRecorded(ConfigurationError):
+    """Raised when DocumentDB records no changes of a database: no stream will tell what is written now."""
+
+    def __init__(self, database: str) -> None:
+        super().__init__(
+            f"DocumentDB records no changes of {database} yet: `twin prepare-source` switches that on"
+        )
+
+
+class CollectionsUnknown(ConfigurationError):
+    """Raised when Qdrant has collections of ours and MongoDB no record of any: it would have them emptied."""
+
+    def __init__(self, collections: Sequence[str], database: str) -> None:
+        others = f" and {len(collections) - 1} more" if collections[1:] else ""
+        super().__init__(
+            f"Qdrant has {collections[0]}{others}, and MongoDB's {database} knows none: MongoDB was lost, or "
+            "TWIN_MONGODB_URL names another one. Nothing is touched; docs/operations.md, Restore, MongoDB as "
+            "a whole, says what to do"
+        )
 
 
 class ServerUnavailable(TwinError):
@@ -111,6 +135,16 @@ class UnsupportedId(TwinError):
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"an _id of kind {kind} is not supported; use ObjectId, UUID, int or str")
+
+
+class ClusterReplaced(TwinError):
+    """Raised when a new replica set has taken the old one's place: a driver that knew that one refuses it."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(
+            f"MongoDB at {where} is another replica set than at the start of this, or a member left behind; "
+            "start this again, and if MongoDB was lost, see docs/operations.md, Restore"
+        )
 
 
 class ClusterTimeWentBack(TwinError):

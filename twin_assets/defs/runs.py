@@ -8,9 +8,11 @@ from dagster import DagsterEventType, DagsterInstance, DagsterRunStatus, RunReco
 
 from twin_assets.defs.names import END_TAG, HEARTBEAT_TAG, PROGRESS_TAG, REPLICAS_TAG, SHARE_TAG
 from twin_assets.defs.upkeep import ACTIVE, AT_WORK, Finding, RunView
+from twin_assets.errors import TwinError
 
 RECENT_PER_SHARE = 12
 ERROR_MAX_LENGTH = 300
+OURS = f"{TwinError.__module__}."
 
 
 def read_runs(instance: DagsterInstance, job_name: str, *, shares: int) -> list[RunView]:
@@ -81,7 +83,8 @@ def _cause(data: object) -> str:
     if failure is not None and failure.description:
         return str(failure.description)
     error = getattr(data, "error", None)
-    while error is not None and error.cause is not None:
+    # What is ours says what to do; what led to it is a driver's.
+    while error is not None and error.cause is not None and not error.message.startswith(OURS):
         error = error.cause
     return error.message if error is not None else ""
 

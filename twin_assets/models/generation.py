@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated
@@ -13,6 +14,8 @@ from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import Recipe
 
 LOST = "its collection is gone from Qdrant"
+_SNAPSHOTS, _TYPES = "|".join(Snapshot), "|".join(DataType)
+_OURS = re.compile(rf"(?:{_SNAPSHOTS})_(?:{_TYPES})__g\d{{4,}}")
 
 
 class GenerationStatus(StrEnum):
@@ -59,3 +62,8 @@ def alias_of(snapshot: Snapshot, data_type: DataType) -> str:
 def collection_name(snapshot: Snapshot, data_type: DataType, number: int) -> str:
     """Return a generation's physical name, such as `vector_articles__g0003`."""
     return f"{alias_of(snapshot, data_type)}__g{number:04d}"
+
+
+def is_ours(collection: str) -> bool:
+    """Say whether a collection of Qdrant has the name of a generation."""
+    return _OURS.fullmatch(collection) is not None

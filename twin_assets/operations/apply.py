@@ -19,6 +19,7 @@ from twin_assets.models.kinds import DataType
 from twin_assets.operations.batch import Batch, Counts, GenerationShare, Item
 from twin_assets.operations.context import StepContext
 from twin_assets.operations.embed import embed_batch, embed_chunks
+from twin_assets.operations.recognize import require_known
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.source.documents import SourceRead
 from twin_assets.store.plan import Action, DocumentPlan
@@ -141,6 +142,7 @@ class Applier:
         }
         for data_type, found in targets.items():
             if not found:
+                self._patience(partial(require_known, self._twin))
                 raise GenerationMissing(f"cleaned_{data_type.value} nor vector_{data_type.value}")
         return targets
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from twin_assets.models.generation import LOST, Generation, GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
+from twin_assets.operations.recognize import require_known
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
@@ -19,8 +20,10 @@ def ensure_generations(twin: Twin, *, stop: threading.Event) -> list[Generation]
     """Create what is missing, live and empty; the stream fills it. Returns the generations created.
 
     One that takes the place of another gets every id of its type published again before it goes live, so
-    that a collection that was lost in Qdrant comes back by itself, whatever crashes in between.
+    that a collection that was lost in Qdrant comes back by itself, whatever crashes in between. Raises
+    CollectionsUnknown.
     """
+    require_known(twin)
     return [
         generation
         for data_type in DataType

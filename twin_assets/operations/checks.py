@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from twin_assets.errors import CollectionsUnknown
 from twin_assets.models.generation import Generation, alias_of
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.audit import AuditReport
@@ -15,6 +16,7 @@ from twin_assets.operations.predicates import (
     Subject,
     rebuild_command,
 )
+from twin_assets.operations.recognize import require_known
 from twin_assets.operations.twin import Twin
 
 CHECKS = tuple(PREDICATES)
@@ -96,6 +98,10 @@ def _result(alias: str, name: str, subject: Subject) -> CheckResult:
 def _why_unreadable(twin: Twin, live: Generation | None, alias: str, data_type: DataType) -> str:
     rebuild = rebuild_command(data_type)
     if live is None:
+        try:
+            require_known(twin)
+        except CollectionsUnknown as error:
+            return str(error)
         return f"{alias} has no live generation yet; start the stream (`twin dev`) or run {rebuild}"
     if not twin.collections.exists(live.collection):
         return f"Qdrant has lost {live.collection}; restart the stream, or run {rebuild}"

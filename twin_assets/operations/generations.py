@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from twin_assets.errors import ConfigurationError, GenerationMissing
 from twin_assets.faults import FaultPoint, fault_point
-from twin_assets.models.generation import Generation, GenerationStatus
+from twin_assets.models.generation import Generation, GenerationStatus, is_ours
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations import retention
 from twin_assets.operations.proof import prove_known
 from twin_assets.operations.twin import Twin
 
-_SNAPSHOTS, _TYPES = "|".join(Snapshot), "|".join(DataType)
-_OURS = re.compile(rf"(?:{_SNAPSHOTS})_(?:{_TYPES})__g\d{{4,}}")
 UNKNOWN = "not in the registry: nobody feeds it"
 
 
@@ -37,7 +34,7 @@ class GenerationView:
 def list_generations(twin: Twin) -> list[GenerationView]:
     """Return all generations, by name: what the registry knows, and what is left over in Qdrant."""
     known = {found.collection: found for found in twin.meta.generations(include_retired=True)}
-    ours = {name for name in twin.collections.names() if _OURS.fullmatch(name)}
+    ours = filter(is_ours, twin.collections.names())
     seen = set(twin.collections.aliases().values())
     return [_view(twin, name, known.get(name), is_seen=name in seen) for name in sorted({*known, *ours})]
 
@@ -105,7 +102,7 @@ def drop(twin: Twin, collection: str) -> None:
     known = {found.collection: found for found in twin.meta.generations(include_retired=True)}
     generation = known.get(collection)
     if generation is None:
-        if not _OURS.fullmatch(collection) or not twin.collections.exists(collection):
+        if not is_ours(collection) or not twin.collections.exists(collection):
             find_generation(twin, collection)
         twin.collections.drop(collection)
         return

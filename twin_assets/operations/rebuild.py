@@ -23,6 +23,7 @@ from twin_assets.operations.context import StepContext
 from twin_assets.operations.patience import Patience
 from twin_assets.operations.processors import Processors
 from twin_assets.operations.proof import prove_new
+from twin_assets.operations.recognize import require_known
 from twin_assets.operations.retention import drop_expired
 from twin_assets.operations.scan import RebuildProgress, scan
 from twin_assets.operations.twin import Twin
@@ -58,9 +59,11 @@ def rebuild(
     """Build, prove and switch. Raises GenerationRejected when the proof fails, and Stopped on a stop.
 
     `fresh` throws away what an earlier rebuild has begun; without `reuse_vectors` the encoder embeds
-    everything. A server that is down when it begins is raised; one that goes away later is waited for.
+    everything. A server that is down when it begins is raised; one that goes away later is waited for. Raises
+    CollectionsUnknown, too.
     """
     started = time.monotonic()
+    require_known(twin)
     generation, is_resumed = _building(twin, snapshot, data_type, fresh=fresh, reuse_vectors=reuse_vectors)
     fault_point(FaultPoint.GENERATION_REGISTERED)
     twin.collections.create(generation)

@@ -15,7 +15,7 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
-from twin_assets.errors import ConfigurationError, SourceUnavailable
+from twin_assets.errors import ClusterReplaced, ConfigurationError, SourceUnavailable
 from twin_assets.models.change import revision_of
 from twin_assets.source.documentdb import DocumentDbClient, ask_moment, is_documentdb
 
@@ -33,6 +33,8 @@ CODEC: CodecOptions[Document] = CodecOptions(
 MAJORITY_READ = ReadConcern("majority")
 MAJORITY_WRITE = WriteConcern("majority")
 LABELLED = (pymongo.errors.OperationFailure, pymongo.errors.ConnectionFailure)
+# A driver that knows of a later election never takes this primary; nothing but a new client does.
+STALE = "primary marked stale"
 UNAUTHORIZED_CODES = frozenset({13, 18, 8000})
 # Elections, shutdowns, killed cursors and time limits; the driver has no class of its own for them.
 TRANSIENT_CODES = frozenset(
@@ -41,9 +43,10 @@ TRANSIENT_CODES = frozenset(
 )
 
 
-def connect(url: str, *, dialect: Dialect = "mongodb", timeout_s: float = 5) -> Client:
+def connect(url: str, *, dialect: Dialect = "mongodb", log_hours: float = 3, timeout_s: float = 5) -> Client:
     """Return a client that has reached the primary of a replica set; whoever called it closes it.
 
+    `log_hours` is how long DocumentDB keeps changes.
     Raises SourceUnavailable where nothing answers, ConfigurationError where the URL is wrong, access is
     denied, or the server is not a member of a replica set (change streams need one).
     """
@@ -69,6 +72,8 @@ def connect(url: str, *, dialect: Dialect = "mongodb", timeout_s: float = 5) -> 
         raise ConfigurationError(
             f"a certificate file that TWIN_MONGODB_URL names cannot be read ({error.strerror or error})"
         ) from error
+    if isinstance(client, DocumentDbClient):
+        client.log_s = log_hours * 3600
     try:
         _check_replica_set(client, timeout_s)
     except BaseException:
@@ -85,14 +90,17 @@ def address_of(client: Client) -> str:
 
 @contextmanager
 def translate_errors(client: Client | None = None) -> Iterator[None]:
-    """Turn what the driver raises about servers into SourceUnavailable or ConfigurationError.
+    """Turn what the driver raises about servers into an error of ours.
 
-    An error of one request (a duplicate key, a document that is too large) passes as it is.
+    That is SourceUnavailable, ClusterReplaced or ConfigurationError. An error of one request (a duplicate
+    key, a document that is too large) passes as it is.
     """
     try:
         yield
     except pymongo.errors.PyMongoError as error:
         where = address_of(client) if client else "TWIN_MONGODB_URL"
+        if STALE in str(error):
+            raise ClusterReplaced(where) from error
         if is_transient(error):
             raise SourceUnavailable(where, _short(error)) from error
         if isinstance(error, pymongo.errors.OperationFailure) and error.code in UNAUTHORIZED_CODES:

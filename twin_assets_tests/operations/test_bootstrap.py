@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from twin_assets.errors import ConfigurationError
+from twin_assets.errors import CollectionsUnknown, ConfigurationError
 from twin_assets.models.change import Change
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.bootstrap import ensure_generations
+from twin_assets.operations.checks import evaluate_checks
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import Twin
 from twin_assets.processing.recipes import recipe_of
@@ -75,3 +76,29 @@ def test_a_rebuild_never_drops_the_collection_that_readers_see(twin: Twin) -> No
     report = rebuild(twin, Snapshot.CLEANED, DataType.REPOSITORIES)
     assert report.generation.collection != building.collection
     assert twin.collections.exists(building.collection)
+
+
+def test_collections_of_which_mongodb_has_no_record_are_not_taken_over(
+    twin: Twin, documents, apply: Apply
+) -> None:
+    documents["posts"].insert_one(
+        {"_id": 1, "platform": "p", "content": {"text": "some text"}, "author_id": "a"}
+    )
+    apply([Change(type=DataType.POSTS, entry="int:1", revision=0)])
+    held = (twin.collections.names(), twin.collections.aliases(), twin.store.count("vector_posts"))
+    records = twin.source.client[twin.settings.meta_database]["generations"]
+    lost = records.find().to_list()
+    records.delete_many({})
+    try:
+        with pytest.raises(CollectionsUnknown):
+            ensure_generations(twin, stop=threading.Event())
+        with pytest.raises(CollectionsUnknown):
+            rebuild(twin, Snapshot.VECTOR, DataType.POSTS)
+        with pytest.raises(CollectionsUnknown):
+            apply([Change(type=DataType.POSTS, entry="int:1", revision=0)])
+        notes = {str(result.metadata["note"]) for result in evaluate_checks(twin)}
+    finally:
+        records.insert_many(lost)
+    assert held == (twin.collections.names(), twin.collections.aliases(), twin.store.count("vector_posts"))
+    assert len(notes) == 1
+    assert notes.pop().startswith("Qdrant has cleaned_articles__g")

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from twin_assets.errors import SourceUnavailable
+from twin_assets.errors import CollectionsUnknown, SourceUnavailable
 from twin_assets.settings import Settings
 from twin_assets.stream import housekeeping as module
-from twin_assets.stream.housekeeping import SWEEP_INTERVAL_S, TRIM_INTERVAL_S, Housekeeping
+from twin_assets.stream.housekeeping import LOOK_INTERVAL_S, SWEEP_INTERVAL_S, TRIM_INTERVAL_S, Housekeeping
 
 
 @dataclass
@@ -21,11 +21,32 @@ class DownAtTheSweep:
         self.asked += 1
         raise SourceUnavailable("nowhere")
 
+    def generations(self, *, include_retired: bool) -> list[Any]:
+        raise SourceUnavailable("nowhere")
+
+
+class CameBackEmpty:
+    """A meta store that has lost every record."""
+
+    def watermark(self, _: int) -> None:
+        """Return none."""
+
+    def generations(self, *, include_retired: bool = False) -> list[Any]:
+        return []
+
+
+class Held:
+    """The collections in Qdrant."""
+
+    def names(self) -> list[str]:
+        return ["somebody_elses", "vector_posts__g0002"]
+
 
 @dataclass
 class FakeTwin:
     meta: Any
     settings: Settings
+    collections: Held = field(default_factory=Held)
 
 
 @pytest.fixture
@@ -58,3 +79,17 @@ def test_memory_is_given_back_once_in_every_interval(chores, now, monkeypatch):
     for now[0] in (0.0, TRIM_INTERVAL_S + 1.0, TRIM_INTERVAL_S + 2.0, 3 * TRIM_INTERVAL_S):
         chores.do()
     assert given == [TRIM_INTERVAL_S + 1.0, 3 * TRIM_INTERVAL_S]
+
+
+def test_a_mongodb_that_came_back_empty_ends_the_stream_within_a_minute(now):
+    twin: Any = FakeTwin(CameBackEmpty(), Settings())
+    chores = Housekeeping(twin, clock=lambda: now[0])
+    chores.do()
+    now[0] = LOOK_INTERVAL_S + 1.0
+    with pytest.raises(CollectionsUnknown, match="vector_posts__g0002, and MongoDB's twin_meta knows none"):
+        chores.do()
+
+
+def test_a_look_that_meets_an_outage_holds_up_nobody(chores, now):
+    for now[0] in (0.0, LOOK_INTERVAL_S + 1.0):
+        chores.do()

@@ -1,4 +1,4 @@
-"""Backups on real servers, with the compose file's own commands, and every way back that the docs name."""
+"""Ways back on real servers, with the compose file's own commands and nothing of Dagster around."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from twin_assets.operations.repair import audit_live, await_mended, repair
 from twin_assets.operations.twin import open_twin
 from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets_tests.scenarios.assertions import assert_clean
-from twin_assets_tests.scenarios.documents import article, post, repository, words
+from twin_assets_tests.scenarios.documents import post
 from twin_assets_tests.scenarios.house import house
+from twin_assets_tests.scenarios.operating.contents import POSTS, statuses
 from twin_assets_tests.scenarios.operating.flowing import flowing
 from twin_assets_tests.scenarios.running import running
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
 
-POSTS = 30
 POST = DataType.POSTS
 
 
@@ -48,17 +48,6 @@ def encoded(monkeypatch) -> list[str]:
     return texts
 
 
-@pytest.fixture
-def filled(twin, documents, settings) -> None:
-    """All three types in step, with a standby of the posts' vectors; capture and stream have ended."""
-    documents.posts.insert_many([post(number, words(30, prefix=f"p{number}x")) for number in range(POSTS)])
-    documents.articles.insert_one(article("slug", words(30)))
-    documents.repositories.insert_one(repository(2, {"src/a.py": "def f():\n    return 1\n"}))
-    with flowing(twin):
-        rebuild(twin, Snapshot.VECTOR, POST)
-        assert_clean(twin)
-
-
 def mend(twin) -> None:
     """Repair what differs, as `twin repair` does."""
     result = repair(twin, *audit_live(twin))
@@ -76,10 +65,6 @@ def dagster_on(postgres):
 def materializations(postgres) -> int:
     with dagster_on(postgres) as instance:
         return len(instance.fetch_materializations(thing.key, limit=10).records)
-
-
-def statuses(twin) -> dict[str, str]:
-    return {found.collection: found.status.value for found in twin.meta.generations()}
 
 
 def readers_names(twin) -> dict[str, str]:
@@ -165,15 +150,6 @@ def test_a_qdrant_that_the_stream_found_empty_gets_its_vectors_back_by_a_rebuild
     assert {found.collection for found in twin.meta.generations(DataType.ARTICLES)} > {old}
 
 
-def test_snapshots_that_were_cut_short_spoil_a_backup(twin, steps, filled):
-    steps.run("backup-qdrant")
-    first = next((steps.backups / "incoming/qdrant").iterdir())
-    first.rename(first.with_name(f"{first.name}.new"))
-    for name in ("backup-mongo", "backup-postgres", "backup-rabbitmq"):
-        steps.run(name)
-    assert f"{first.name}: was not made" in steps.run("backup", fails=True)
-
-
 def test_a_snapshot_that_qdrant_does_not_take_is_one_line(twin, steps, filled):
     name = steps.back_up()
     live = twin.live_generation(Snapshot.CLEANED, POST).collection
@@ -190,11 +166,6 @@ def test_a_snapshot_that_qdrant_does_not_take_is_one_line(twin, steps, filled):
     )
     assert f"{live}.snapshot: Qdrant does not take it (HTTP " in said
     assert "Traceback" not in said
-
-
-@pytest.mark.parametrize("name", ["backup-mongo", "backup-postgres", "backup-rabbitmq"])
-def test_a_step_that_nobody_knows_is_refused(steps, name):
-    assert "usage: " in steps.run(name, "restor", "NAME", fails=True)
 
 
 def test_a_lost_broker_is_restored_and_nothing_that_waited_in_it_is_lost(
@@ -243,30 +214,3 @@ def test_what_the_registry_knows_otherwise_is_left_out_and_said(twin, steps, fil
         "backup-qdrant", "twin", "backup", "restore-snapshots", "/backups", name, "--replace", fails=True
     )
     assert f"{new} is in the registry, but neither in Qdrant nor in this backup" in said
-
-
-def test_a_rebuild_that_comes_in_between_spoils_a_backup(twin, steps, filled):
-    steps.run("backup-qdrant")
-    for name in ("backup-mongo", "backup-postgres", "backup-rabbitmq"):
-        steps.run(name)
-    rebuild(twin, Snapshot.CLEANED, POST)
-    assert "a rebuild or a rollback came in between" in steps.run("backup", fails=True)
-    assert steps.back_up()
-
-
-def test_a_missing_part_spoils_a_backup(steps, filled):
-    steps.run("backup-qdrant")
-    assert "mongodb-meta.archive.gz: was not made" in steps.run("backup", fails=True)
-    assert "there are: none" in steps.run("backup", "twin", "backup", "verify", "/backups", fails=True)
-
-
-def test_wrong_passwords_end_a_step_and_leave_no_part(steps, filled, monkeypatch):
-    steps.run("backup-qdrant")
-    for name, variable in (("backup-mongo", "MONGO_ROOT_PASSWORD"), ("backup-postgres", "PGPASSWORD")):
-        with monkeypatch.context() as patched:
-            patched.setitem(steps.where, variable, "wr0ng")
-            said = steps.run(name, fails=True)
-        assert "uthentication failed" in said or "password authentication failed" in said
-        assert "wr0ng" not in said
-    parts = {path.name for path in (steps.backups / "incoming").iterdir()}
-    assert not parts & {"mongodb.archive.gz", "mongodb-meta.archive.gz", "postgres.dump"}
