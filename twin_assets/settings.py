@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     mongodb_url: SecretStr | None = None
     mongodb_admin_url: SecretStr | None = None
     mongodb_dialect: Literal["mongodb", "documentdb"] = "mongodb"
+    mongodb_log_hours: float = Field(default=3.0, ge=2, le=168)
     mongodb_database: str = Field(default="twin", pattern=r"^[A-Za-z0-9_-]{1,48}$")
     rabbitmq_url: SecretStr | None = None
     rabbitmq_queues: int = Field(default=8, ge=1, le=256)

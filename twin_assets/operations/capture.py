@@ -15,7 +15,13 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from twin_assets.errors import ClusterTimeWentBack, PositionLost, ServerUnavailable, StoreUnavailable
+from twin_assets.errors import (
+    ChangesNotRecorded,
+    ClusterTimeWentBack,
+    PositionLost,
+    ServerUnavailable,
+    StoreUnavailable,
+)
 from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, seconds_of
 from twin_assets.models.kinds import DataType
@@ -24,7 +30,7 @@ from twin_assets.operations.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stop
 from twin_assets.operations.rate import Rate
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.tracing import NO_TRACES, CaptureTracer
-from twin_assets.source.changes import ChangeBatch, Position
+from twin_assets.source.changes import ChangeBatch, ChangeStream, Position
 from twin_assets.source.watch import watch
 
 if TYPE_CHECKING:
@@ -132,18 +138,25 @@ class _Capture:
                     self._follow()
                 except PositionLost as error:
                     self._lose(error)
+                except ChangesNotRecorded:
+                    # What came since was told to nobody: once it is, everything has to be published.
+                    self._twin.meta.clear_position()
+                    raise
                 except ServerUnavailable as error:
                     self._wait(error)
 
     def _follow(self) -> None:
         position = self._prepare()
         self._bookmark.start(position)
-        with watch(self._twin.source.client, self._twin.settings.mongodb_database, position) as stream:
+        with self._watch(position) as stream:
             while not self._stop.is_set():
                 self._take(stream.next_batch(self._bookmark.wait_s()))
                 self._look_over()
         self._bookmark.save()
         self._bookmark.mark()
+
+    def _watch(self, position: Position) -> ChangeStream:
+        return watch(self._twin.source.client, self._twin.settings.mongodb_database, position)
 
     def _prepare(self) -> Position:
         """Return where to watch from, after publishing everything where no stored position can be trusted."""
@@ -172,6 +185,9 @@ class _Capture:
     def _publish_everything(self) -> Position:
         self._meter.update(snapshot_done=False)
         position = Position(None, self._twin.source.now())
+        # Before anything is published or saved: it may be that nothing can be watched at all.
+        with suppress(PositionLost), self._watch(position):
+            pass
         self._republish(list(DataType), position.revision)
         fault_point(FaultPoint.SNAPSHOT_PUBLISHED)
         self._bookmark.start(position)
@@ -237,7 +253,8 @@ class _Capture:
             raise PositionLost(
                 "the change stream was lost again while everything was published anew, "
                 f"{FRUITLESS_RECOVERIES} times: the oplog holds less time than that takes; enlarge it, by "
-                "db.adminCommand({replSetResizeOplog: 1, size: 16000}), and start capture again"
+                "db.adminCommand({replSetResizeOplog: 1, size: 16000}), or on DocumentDB by "
+                "change_stream_log_retention_duration and TWIN_MONGODB_LOG_HOURS, and start capture again"
             ) from error
         log.warning("%s", error)
         self._is_lost = True

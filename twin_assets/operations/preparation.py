@@ -20,8 +20,9 @@ def prepare_source(settings: Settings, *, may_write: bool) -> str:
     url = settings.mongodb_admin_url.get_secret_value()
     try:
         with connect(url, dialect=settings.mongodb_dialect) as admin:
-            make_user(admin, login, database=documents, meta_database=records, may_write=may_write)
+            # Whoever can log in has to find changes that are recorded.
             is_switched_on = enable_changes(admin, documents)
+            make_user(admin, login, database=documents, meta_database=records, may_write=may_write)
     except ConfigurationError as error:
         # The door to MongoDB knows one URL, and this is the other.
         raise ConfigurationError(str(error).replace("TWIN_MONGODB_URL", "TWIN_MONGODB_ADMIN_URL")) from error

@@ -74,8 +74,9 @@ class Twin:
 
     @cached_property
     def _mongo(self):  # type: ignore[no-untyped-def] # the client's type stays behind the source's door
-        url, dialect = self.settings.require_url("mongodb_url"), self.settings.mongodb_dialect
-        return self._resources.enter_context(connect(url, dialect=dialect))
+        url, settings = self.settings.require_url("mongodb_url"), self.settings
+        client = connect(url, dialect=settings.mongodb_dialect, log_hours=settings.mongodb_log_hours)
+        return self._resources.enter_context(client)
 
     def live_generation(self, snapshot: Snapshot, data_type: DataType) -> Generation | None:
         """Return the generation that readers see, as the registry has it."""

@@ -32,13 +32,15 @@ class Position:
     """Where to go on: behind `token`, or at the cluster time `revision` where there is none yet.
 
     Every change up to `revision` stands before it, and every one committed before `as_of` by MongoDB's wall
-    clock. `start_after` follows an invalidated stream.
+    clock. `start_after` follows an invalidated stream. `starts_at` is the revision where a stream of
+    DocumentDB without a token begins: before `revision`, since its events may come late.
     """
 
     token: Document | None
     revision: int
     start_after: bool = False
     as_of: datetime | None = field(default=None, compare=False)
+    starts_at: int | None = None
 
 
 @dataclass(frozen=True)

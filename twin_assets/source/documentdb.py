@@ -1,8 +1,8 @@
 """What Amazon DocumentDB, which speaks MongoDB's protocol, does otherwise; docs/documentdb.md says why.
 
-It knows no causal consistency, and nothing says that its cluster times tell two commits of one second apart.
-So a revision is a moment of the primary's wall clock, in ms, asked before the read: a read that follows a
-change bears a later moment than every read that may have missed the change.
+It knows no causal consistency, so no read can be placed among the cluster times of its commits. A revision is
+a moment of the primary's wall clock instead, in ms, asked before the read: a read that follows a change bears
+a later moment than every read that may have missed the change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ PAUSE_S = 0.001
 
 
 class DocumentDbClient(MongoClient[dict[str, Any]]):
-    """A client of DocumentDB: whoever holds one asks for nothing that DocumentDB refuses."""
+    """A client of DocumentDB: whoever holds one asks for nothing that DocumentDB refuses.
+
+    `log_s` is how long the cluster keeps changes.
+    """
+
+    log_s: float = 3 * 3600
 
 
 def is_documentdb(client: MongoClient[dict[str, Any]]) -> bool:
@@ -33,10 +38,21 @@ def is_documentdb(client: MongoClient[dict[str, Any]]) -> bool:
 
 
 def ask_moment(client: MongoClient[dict[str, Any]], session: ClientSession) -> int:
-    """Return the primary's wall clock as a revision. The driver's errors pass as they are."""
+    """Return the primary's wall clock as a revision.
+
+    Raises SourceUnavailable where it is no primary that answers, as through a tunnel that leads to a reader:
+    what it reads may be behind its clock. The driver's errors pass as they are.
+    """
     reply = client.admin.command("hello", session=session, read_preference=ReadPreference.PRIMARY)
+    if not reply.get("isWritablePrimary"):
+        raise SourceUnavailable("TWIN_MONGODB_URL", "a reader of DocumentDB answers, and not its primary")
     told: datetime = reply["localTime"]
     return revision_of(int(told.timestamp()), told.microsecond // 1000)
+
+
+def whole_second(revision: int) -> int:
+    """Return the begin of a revision's second: the rest of a cluster time is a number, and no moment."""
+    return revision_of(seconds_of(revision), 0)
 
 
 def await_moment(

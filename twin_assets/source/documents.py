@@ -13,7 +13,7 @@ from twin_assets.errors import ClusterTimeWentBack, UnsupportedId
 from twin_assets.models.kinds import DataType
 from twin_assets.models.raw import RAW_MODELS
 from twin_assets.source.client import Client, Document, database_of, dated_session, translate_errors
-from twin_assets.source.documentdb import await_moment, is_documentdb
+from twin_assets.source.documentdb import await_moment, is_documentdb, whole_second
 from twin_assets.source.entries import entry_of, id_of, is_reversible
 from twin_assets.source.ids import IdPage, read_id_pages
 from twin_assets.source.plain import to_plain
@@ -56,6 +56,8 @@ class DocumentSource:
 
         Raises ClusterTimeWentBack where that is below `at_least`.
         """
+        if is_documentdb(self.client):
+            at_least = whole_second(at_least)
         with dated_session(self.client) as (session, asked):
             revision = self._late_enough(session, asked, at_least=at_least)
             if revision < at_least:

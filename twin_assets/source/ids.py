@@ -14,6 +14,7 @@ from twin_assets.source.client import CODEC, Client, Document, database_of, tran
 from twin_assets.source.documentdb import is_documentdb
 from twin_assets.source.entries import describe_id, entry_of, id_of
 
+ODD_AT_MOST = 1000
 RAW_CODEC: CodecOptions[RawBSONDocument] = CODEC.with_options(document_class=RawBSONDocument)
 # BSON types that compare with each other, in the order in which MongoDB sorts them.
 COMPARABLE = {
@@ -76,7 +77,7 @@ def _read_kind_by_kind(
         kinds = kinds[next(number for number, kind in enumerate(kinds) if _type_of(last) in kind) :]
     for kind in kinds:
         while True:
-            behind = [] if last is None else [_behind(last)]
+            behind = _comparable(kind) if last is None else [_behind(last)]
             query = {"$and": [{"_id": {"$type": kind}}, *behind]}
             options: Document = {"filter": query, "sort": {"_id": 1}, "limit": page_size}
             if found := _find(client, database, collection, options):
@@ -86,9 +87,11 @@ def _read_kind_by_kind(
                 break
         last = None
     others = {"_id": {"$not": {"$type": [code for kind in COMPARABLE.values() for code in kind]}}}
+    odd = {"$or": [others, {"_id": float("nan")}]}
     # Nobody has many of them, and none has an entry.
-    if found := _find(client, database, collection, {"filter": others, "limit": page_size}):
-        yield _page_of(found)
+    found = _find(client, database, collection, {"filter": odd, "limit": ODD_AT_MOST})
+    for first in range(0, len(found), page_size):
+        yield _page_of(found[first : first + page_size])
 
 
 def _find(client: Client, database: str, collection: str, options: Document) -> list[RawBSONDocument]:
@@ -103,6 +106,11 @@ def _find(client: Client, database: str, collection: str, options: Document) -> 
     with translate_errors(client):
         reply = database_of(client, database).command(command | options, codec_options=RAW_CODEC)
     return list(reply["cursor"]["firstBatch"])
+
+
+def _comparable(kind: list[int]) -> list[Document]:
+    """Leave out what compares with nothing of its own kind, and would hide what comes behind it."""
+    return [{"_id": {"$gte": float("-inf")}}] if kind is COMPARABLE["numbers"] else []
 
 
 def _type_of(document: RawBSONDocument) -> int:

@@ -46,7 +46,8 @@ class MetaStore(GenerationRegistry):
             found = self._capture.find_one(POSITION)
         if found is None:
             return None
-        return Position(found["token"], found["revision"], found["start_after"], found.get("as_of"))
+        known = found["token"], found["revision"], found["start_after"], found.get("as_of")
+        return Position(*known, starts_at=found.get("starts_at"))
 
     def save_position(self, position: Position) -> None:
         """Store where to go on; everything before it must be confirmed by the broker."""
@@ -55,6 +56,7 @@ class MetaStore(GenerationRegistry):
             "revision": position.revision,
             "start_after": position.start_after,
             "as_of": position.as_of,
+            "starts_at": position.starts_at,
             "saved_at": datetime.now(UTC),
         }
         with translate_errors(self._client):

@@ -45,7 +45,8 @@ SERVERS = {
 
 @op
 def capture() -> None:
-    raise SourceUnavailable("mongodb://127.0.0.1:27017", "connection refused")
+    # As adapters raise it: what the driver said is its cause.
+    raise SourceUnavailable("mongodb://127.0.0.1:27017", "connection refused") from OSError("errno 111")
 
 
 @job(name="capture_changes")

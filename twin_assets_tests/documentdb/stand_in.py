@@ -1,13 +1,14 @@
 """A stand-in for Amazon DocumentDB: a mongod that refuses what DocumentDB's documentation says it refuses.
 
-Its cluster times are whole seconds, and its replies carry nothing that the documentation does not promise.
-What it cannot show is how the real one orders, delays and forgets.
+Its cluster times are whole seconds, which is less than the documentation shows, and its events have no wall
+time. What it cannot show is how the real one orders, delays and forgets.
 """
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
@@ -24,14 +25,21 @@ STREAM_OPTIONS = {"fullDocument", "resumeAfter", "startAtOperationTime", "allCha
 
 
 class LikeDocumentDb:
-    """Listens on loopback before a mongod; change streams are off until modifyChangeStreams."""
+    """Listens on loopback before a mongod; change streams are off until modifyChangeStreams.
 
-    def __init__(self, mongodb_url: str, *, has_post_batch_tokens: bool = False) -> None:
+    Engines from before March 2025 give no tokens of silence (`has_post_batch_tokens`). With `is_reader` it is
+    an instance that lags behind the primary; `ahead_s` is how far the clock that stamps commits is ahead.
+    """
+
+    is_reader = False
+    ahead_s = 0
+
+    def __init__(self, mongodb_url: str, *, has_post_batch_tokens: bool = True) -> None:
         parts = urlsplit(mongodb_url)
         self._target = (parts.hostname or "", parts.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true"
-        self.enabled: set[str] = set()
+        self.enabled: dict[str, Timestamp] = {}
         self.refused: list[str] = []
         self._has_post_batch_tokens = has_post_batch_tokens
         self._sockets: list[socket.socket] = []
@@ -50,6 +58,14 @@ class LikeDocumentDb:
                 each.shutdown(socket.SHUT_RDWR)
             each.close()
 
+    def enable(self, database: str) -> None:
+        """Record the changes of a database from now on."""
+        self.enabled.setdefault(database, Timestamp(int(time.time()), 1))
+
+    def disable(self, database: str) -> None:
+        """Record none any more."""
+        self.enabled.pop(database, None)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
@@ -65,10 +81,12 @@ class LikeDocumentDb:
         def take(message: Message) -> None:
             body = message.body
             answer = None if body is None else self._answer(body)
-            if answer is None:
-                server.sendall(message.encode())
-            else:
+            if answer is not None:
                 client.sendall(message.answer(answer).encode())
+            elif body is not None and _is_stream(body):
+                server.sendall(message.with_body(self._from_enabling_on(body)).encode())
+            else:
+                server.sendall(message.encode())
 
         _pump(client, server, take)
 
@@ -83,8 +101,7 @@ class LikeDocumentDb:
     def _answer(self, command: Body) -> Body | None:
         """Return what DocumentDB answers by itself, None where mongod shall."""
         if "modifyChangeStreams" in command:
-            change = self.enabled.add if command["enable"] else self.enabled.discard
-            change(command["database"])
+            (self.enable if command["enable"] else self.disable)(command["database"])
             return {"ok": 1.0}
         refusal = self._refusal(command)
         if refusal is None:
@@ -101,8 +118,8 @@ class LikeDocumentDb:
             return NOT_SUPPORTED, "Feature not supported: min or max"
         if "txnNumber" in command and "autocommit" not in command:
             return NO_RETRIES, "Retryable writes are not supported"
-        stages = [dict(stage) for stage in command.get("pipeline", [])]
-        if stages and "$changeStream" in stages[0]:
+        if _is_stream(command):
+            stages = [dict(stage) for stage in command["pipeline"]]
             return self._refusal_of_stream(command["$db"], stages)
         return None
 
@@ -114,28 +131,39 @@ class LikeDocumentDb:
             return NOT_ENABLED, "modifyChangeStreams has not been run for this collection"
         return None
 
+    def _from_enabling_on(self, command: Body) -> Body:
+        """Have a stream begin where changes began to be recorded; nothing tells that it asked for more."""
+        first, *others = (dict(stage) for stage in command["pipeline"])
+        options = dict(first["$changeStream"])
+        if "startAtOperationTime" in options:
+            recorded = self.enabled[command["$db"]]
+            options["startAtOperationTime"] = max(options["startAtOperationTime"], recorded)
+        return command | {"pipeline": [{"$changeStream": options}, *others]}
+
     def _shown(self, reply: Body) -> Body:
         shown = {name: value for name, value in reply.items() if name != "$clusterTime"}
         if "operationTime" in shown:
-            shown["operationTime"] = _whole_second(shown["operationTime"])
+            shown["operationTime"] = Timestamp(shown["operationTime"].time, 1)
+        if self.is_reader and "isWritablePrimary" in shown:
+            shown |= {"isWritablePrimary": False, "secondary": True}
         cursor = dict(shown.get("cursor", {}))
         if "postBatchResumeToken" in cursor:
             if not self._has_post_batch_tokens:
                 del cursor["postBatchResumeToken"]
             for batch in {"firstBatch", "nextBatch"} & set(cursor):
-                cursor[batch] = [_shown_event(event) for event in cursor[batch]]
+                cursor[batch] = [self._shown_event(event) for event in cursor[batch]]
             shown["cursor"] = cursor
         return shown
 
+    def _shown_event(self, event: RawBSONDocument) -> Body:
+        shown = {name: value for name, value in event.items() if name != "wallTime"}
+        shown["clusterTime"] = Timestamp(shown["clusterTime"].time + self.ahead_s, 1)
+        return shown
 
-def _shown_event(event: RawBSONDocument) -> Body:
-    shown = {name: value for name, value in event.items() if name != "wallTime"}
-    shown["clusterTime"] = _whole_second(shown["clusterTime"])
-    return shown
 
-
-def _whole_second(time: Timestamp) -> Timestamp:
-    return Timestamp(time.time, 1)
+def _is_stream(command: Body) -> bool:
+    pipeline = command.get("pipeline") or [{}]
+    return "$changeStream" in pipeline[0]
 
 
 def _pump(source: socket.socket, sink: socket.socket, take: Any) -> None:

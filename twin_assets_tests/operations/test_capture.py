@@ -396,10 +396,11 @@ def test_two_fruitless_recoveries_stop_it_and_name_the_oplog(
         def __exit__(self, *_: Any) -> None:
             pass
 
-    monkeypatch.setattr(capture, "ChangeStream", LostStream)
+    monkeypatch.setattr(capture, "watch", LostStream)
     with pytest.raises(PositionLost, match="replSetResizeOplog"), Capturing(twin) as capturing:
         capturing.join()
-    assert LostStream.opened == 3
+    # Before everything is published it looks whether it may watch at all.
+    assert LostStream.opened == 2 * 3
     assert capturing.progress.recovered == 2
 
 

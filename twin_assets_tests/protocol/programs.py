@@ -103,8 +103,8 @@ class MomentSource(DoorSource):
     """Asks for the time and waits for the next moment before it reads, as from DocumentDB."""
 
     def read(self, wanted: Mapping[DataType, Collection[str]], *, at_least: int = 0) -> SourceRead:
-        self.now()
-        revision: int = self._door.ask(Request("world", "next_moment"))
+        asked = self.now()
+        revision: int = self._door.ask(Request("world", "moment_after", arguments=(("asked", asked),)))
         return SourceRead(revision, {(TYPE, ENTRY): self._door.ask(Request("world", "find"))})
 
 

@@ -34,7 +34,6 @@ class World(NamedTuple):
     contents: tuple[int, ...]
 
 
-
 class Effects:
     """Applies requests to worlds, and remembers what each did to each collection.
 
@@ -104,7 +103,7 @@ class Effects:
         request: Request = self._requests.values[request_number]
         if request.part == "store":
             return self._store(world, request_number, request)
-        world, answer = getattr(self, f"_{request.name}")(world)
+        world, answer = getattr(self, f"_{request.name}")(world, **dict(request.arguments))
         return world, self._answers.number(answer)
 
     def points(self, content: int) -> Points:
@@ -115,8 +114,10 @@ class Effects:
     def _time(self, world: World) -> tuple[World, int]:
         return world, world.clock
 
-    def _next_moment(self, world: World) -> tuple[World, int]:
-        return world._replace(clock=world.clock + 1), world.clock + 1
+    def _moment_after(self, world: World, asked: int) -> tuple[World, int]:
+        """Move the clock as little as may be: two who asked at once may get the same moment."""
+        moment = max(world.clock, asked + 1)
+        return world._replace(clock=moment), moment
 
     def _find(self, world: World) -> tuple[World, dict[str, Any] | None]:
         return world, document_of(world.document)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pymongo.errors
 import pytest
-from bson import encode
+from bson import MinKey, encode
 from bson.raw_bson import RawBSONDocument
 from pymongo.database import Database
 
@@ -15,7 +16,7 @@ from twin_assets.models.change import revision_of
 from twin_assets.models.kinds import DataType
 from twin_assets.source.changes import ChangeStream, Position
 from twin_assets.source.client import Client, Document, connect, dated_session
-from twin_assets.source.documentdb import await_moment
+from twin_assets.source.documentdb import await_moment, whole_second
 from twin_assets.source.documents import DocumentSource
 from twin_assets.source.ids import read_id_pages
 from twin_assets.source.preparation import enable_changes
@@ -64,7 +65,8 @@ def test_nothing_that_documentdb_refuses_is_asked(
 def test_pages_are_those_of_mongodb_from_every_place_on(
     client: Client, mongodb_url: str, database: Database[Document], size: int
 ) -> None:
-    for document_id in [*(found for found, _ in IDS_AND_ENTRIES), *UNSUPPORTED_IDS, None, 7.0]:
+    odd = [*UNSUPPORTED_IDS, None, 7.0, float("nan"), MinKey()]
+    for document_id in [*(found for found, _ in IDS_AND_ENTRIES), *odd]:
         database.posts.insert_one(post(document_id))
     with connect(mongodb_url) as other:
         for after in [None, *(entry for _, entry in IDS_AND_ENTRIES)]:
@@ -106,9 +108,21 @@ def test_a_change_that_another_clock_stamped_is_waited_for_and_one_of_the_future
     source: DocumentSource,
 ) -> None:
     soon = source.now() + SECOND
-    assert source.read(POST, at_least=soon).revision >= soon
+    assert source.read(POST, at_least=soon).revision >= whole_second(soon)
     with pytest.raises(ClusterTimeWentBack):
         source.read(POST, at_least=source.now() + 100 * SECOND)
+
+
+def test_an_instance_that_is_no_primary_is_an_outage(mongodb_url: str, database: Database[Document]) -> None:
+    with (
+        LikeDocumentDb(mongodb_url) as stand_in,
+        connect(stand_in.url, dialect="documentdb") as client,
+    ):
+        source = DocumentSource(client, database.name)
+        source.now()
+        stand_in.is_reader = True
+        with pytest.raises(SourceUnavailable, match="not its primary"):
+            source.read(POST)
 
 
 def test_a_clock_that_stands_still_is_an_outage(client: Client) -> None:
@@ -134,19 +148,58 @@ def test_changes_that_are_not_recorded_are_one_line_that_says_how_to_have_them(
         pass
 
 
-def test_a_silent_stream_moves_on_and_is_resumed_from_there(
+def test_a_silent_stream_moves_on_and_is_resumed_by_its_token(
     opened: Opener, source: DocumentSource, database: Database[Document]
 ) -> None:
     began = source.now()
-    with opened(Position(None, began)) as stream:
-        position = stream.next_batch(0.01).position
-        while position.revision <= began:
-            position = stream.next_batch(0.2).position
-        assert position.revision < source.now()
-    assert position.token is None
+    position = moved_on(opened, Position(None, began))
+    assert position.token is not None
+    assert began < position.revision < source.now()
     database.posts.insert_one(post(1))
     with opened(position) as stream:
         assert entries_of(stream) == ["int:1"]
+
+
+def test_without_tokens_of_silence_a_stream_begins_where_it_once_began(
+    mongodb_url: str, database: Database[Document]
+) -> None:
+    with (
+        LikeDocumentDb(mongodb_url, has_post_batch_tokens=False) as stand_in,
+        connect(stand_in.url, dialect="documentdb") as client,
+    ):
+        enable_changes(client, database.name)
+        start = Position(None, DocumentSource(client, database.name).now())
+        position = moved_on(lambda position: watch(client, database.name, position), start)
+        assert (position.token, position.start_after) == (None, False)
+        assert position.starts_at is not None
+        assert position.starts_at < start.revision
+        # It came late, and its time is before what silence vouched for.
+        database.posts.insert_one(post(1))
+        later = replace(position, revision=position.revision + 5 * SECOND)
+        with watch(client, database.name, later) as stream:
+            assert entries_of(stream) == ["int:1"]
+
+
+def moved_on(opened: Opener, start: Position) -> Position:
+    """Return where a silent stream stands once it has moved on."""
+    with opened(start) as stream:
+        position = stream.next_batch(0.01).position
+        while position.revision <= start.revision:
+            position = stream.next_batch(0.2).position
+    return position
+
+
+def test_a_position_is_never_ahead_of_the_clock_that_is_asked(
+    mongodb_url: str, database: Database[Document]
+) -> None:
+    with LikeDocumentDb(mongodb_url) as stand_in, connect(stand_in.url, dialect="documentdb") as client:
+        stand_in.ahead_s = 30
+        enable_changes(client, database.name)
+        source = DocumentSource(client, database.name)
+        database.posts.insert_one(post(1))
+        with watch(client, database.name, Position(None, source.now())) as stream:
+            assert entries_of(stream) == ["int:1"]
+            assert stream.position.revision <= source.now()
 
 
 def test_a_stream_goes_on_behind_the_last_event_it_gave(
@@ -161,23 +214,6 @@ def test_a_stream_goes_on_behind_the_last_event_it_gave(
         seen += [change.entry for change in batch.changes]
         position = batch.position
     assert seen == [f"int:{number}" for number in range(5)]
-
-
-def test_tokens_of_silence_are_used_where_there_are_some(
-    mongodb_url: str, database: Database[Document]
-) -> None:
-    with (
-        LikeDocumentDb(mongodb_url, has_post_batch_tokens=True) as stand_in,
-        connect(stand_in.url, dialect="documentdb") as client,
-    ):
-        enable_changes(client, database.name)
-        start = Position(None, DocumentSource(client, database.name).now())
-        with watch(client, database.name, start) as stream:
-            position = stream.next_batch(0.01).position
-        assert position.token is not None
-        database.posts.insert_one(post(1))
-        with watch(client, database.name, position) as stream:
-            assert entries_of(stream) == ["int:1"]
 
 
 def test_a_dropped_database_loses_all_types_and_the_stream_begins_anew(
@@ -216,11 +252,20 @@ def test_a_time_that_the_log_may_not_reach_back_to_is_a_lost_position(
     hour = 3600 * SECOND
     with opened(Position(None, source.now() - hour)) as stream:
         stream.next_batch(0.01)
-    with (
-        pytest.raises(PositionLost, match="may have forgotten"),
-        opened(Position(None, source.now() - 4 * hour)),
-    ):
+    forgotten = Position(None, source.now() - 3 * hour)
+    with pytest.raises(PositionLost, match="TWIN_MONGODB_LOG_HOURS"), opened(forgotten):
         pass
+
+
+def test_how_far_the_log_reaches_back_is_a_setting(
+    documentdb: LikeDocumentDb, source: DocumentSource, database: Database[Document]
+) -> None:
+    six_days_ago = Position(None, source.now() - 6 * 24 * 3600 * SECOND)
+    with (
+        connect(documentdb.url, dialect="documentdb", log_hours=168) as client,
+        watch(client, database.name, six_days_ago) as stream,
+    ):
+        stream.next_batch(0.01)
 
 
 def test_other_errors_of_its_pass(client: Client, database: Database[Document]) -> None:

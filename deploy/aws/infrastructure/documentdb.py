@@ -21,10 +21,12 @@ BACKUP_DAYS = 14
 CERTIFICATES = "mongodb.pem"
 # A cluster of instances: an elastic one has no change streams.
 ENGINE, FAMILY = "5.0.0", "docdb5.0"
+# Seven days are the most, three hours the default; beyond them capture starts over.
+LOG_HOURS = 168
 PARAMETERS = {
     "tls": "enabled",
-    # Seconds: seven days are the most, three hours the default; beyond them capture starts over.
-    "change_stream_log_retention_duration": "604800",
+    # Seconds.
+    "change_stream_log_retention_duration": str(LOG_HOURS * 3600),
     # Logins, users, and what is made and dropped; no documents.
     "audit_logs": "enabled",
 }
@@ -40,7 +42,7 @@ def make_documentdb(choice: DocumentDb, network: Network, size: Size, *, log_day
     return Source(
         url=_url(cluster, USER, password),
         admin_url=_url(cluster, ADMIN, admin_password),
-        settings={"TWIN_MONGODB_DIALECT": "documentdb"},
+        settings={"TWIN_MONGODB_DIALECT": "documentdb", "TWIN_MONGODB_LOG_HOURS": str(LOG_HOURS)},
         files={CERTIFICATES: choice.authorities},
         instances=instances,
         outputs={"documentdbEndpoint": cluster.endpoint, "documentdbSecurityGroup": group.id},

@@ -11,6 +11,7 @@ def test_it_is_a_cluster_of_instances_with_change_streams_for_seven_days_and_tls
     [group] = self_hosted.of("docdb/clusterParameterGroup")
     parameters = {each["name"]: each["value"] for each in group["parameters"]}
     assert parameters["change_stream_log_retention_duration"] == str(7 * 24 * 3600)
+    assert self_hosted.environment("run")["TWIN_MONGODB_LOG_HOURS"] == str(7 * 24)
     assert parameters["tls"] == "enabled"
     assert parameters["audit_logs"] == "enabled"
     assert group["family"] == "docdb5.0"
@@ -45,7 +46,7 @@ def test_its_two_users_have_passwords_of_their_own(self_hosted):
 def test_the_task_that_prepares_it_does_just_that(self_hosted):
     container = self_hosted.containers()["prepare"]
     assert container["command"] == ["twin", "prepare-source"]
-    assert self_hosted.environment("prepare") == {"TWIN_MONGODB_DIALECT": "documentdb"}
+    assert self_hosted.environment("prepare")["TWIN_MONGODB_DIALECT"] == "documentdb"
     definition = self_hosted.one("ecs/taskDefinition", "prepare")
     assert definition["family"] == "twin-prepare"
     assert definition["taskRoleArn"].endswith("/prepare-task")

@@ -19,7 +19,7 @@ def documentdb(mongodb_url: str) -> Iterator[LikeDocumentDb]:
 
 @pytest.fixture
 def settings(settings: Settings, documentdb: LikeDocumentDb) -> Settings:
-    documentdb.enabled.add(settings.mongodb_database)
+    documentdb.enable(settings.mongodb_database)
     return settings.model_copy(
         update={"mongodb_url": SecretStr(documentdb.url), "mongodb_dialect": "documentdb"}
     )

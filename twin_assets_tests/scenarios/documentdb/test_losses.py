@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 
-from twin_assets.errors import ConfigurationError
+from twin_assets.errors import ChangesNotRecorded
+from twin_assets.models.kinds import DataType
 from twin_assets.operations.capture import run_capture
 from twin_assets.source.changes import Position
 from twin_assets_tests.scenarios.assertions import assert_clean
@@ -47,9 +49,32 @@ def test_a_database_that_is_dropped_and_filled_again_is_followed(
 
 
 def test_a_capture_without_recorded_changes_ends_with_what_to_do(twin, settings, documentdb):
-    documentdb.enabled.discard(settings.mongodb_database)
-    with pytest.raises(ConfigurationError, match="twin prepare-source"):
+    documentdb.disable(settings.mongodb_database)
+    with pytest.raises(ChangesNotRecorded, match="twin prepare-source"):
         run_capture(twin, stop=threading.Event(), report=lambda _: None)
+    assert twin.meta.load_position() is None
+
+
+@pytest.mark.parametrize("was_watched", [False, True])
+def test_what_was_written_while_nothing_was_recorded_is_published_once_it_is(
+    twin, settings, documents, documentdb, capturing, streaming, in_step, chunk_texts, was_watched
+):
+    documents.posts.insert_one(post(1, "before"))
+    if was_watched:
+        with capturing(), streaming():
+            in_step()
+    documentdb.disable(settings.mongodb_database)
+    with pytest.raises(ChangesNotRecorded):
+        run_capture(twin, stop=threading.Event(), report=lambda _: None)
+    documents.posts.replace_one({"_id": 1}, post(1, "unrecorded"))
+    # The second in which recording begins shows what came earlier in it.
+    written = time.time()
+    wait_until(lambda: int(time.time()) > int(written), what="that second is over")
+    documentdb.enable(settings.mongodb_database)
+    with capturing(), streaming():
+        in_step()
+        assert chunk_texts(DataType.POSTS, "int:1") == ["unrecorded"]
+        assert_clean(twin)
 
 
 def _is_clean(twin) -> bool:
