@@ -6,12 +6,13 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
-from dagster import DagsterInstance, DagsterRun, DagsterRunStatus, RunsFilter
+from dagster import DagsterRun, DagsterRunStatus, RunsFilter
+from dagster._core.scheduler.instigation import InstigatorTick, TickStatus
 from pymongo import MongoClient
 
 from twin_assets.cli.long_runs import dagster_api
@@ -19,6 +20,7 @@ from twin_assets.defs.names import HEARTBEAT_TAG, PROGRESS_TAG
 from twin_assets.defs.runs import last_error
 from twin_assets.settings import Settings
 from twin_assets.stack.dagster import DagsterServer
+from twin_assets.stack.dagster_api import Selector
 from twin_assets_tests.scenarios.house import House
 from twin_assets_tests.scenarios.own_servers import served
 from twin_assets_tests.scenarios.processes import environment_of
@@ -30,6 +32,7 @@ PASSWORD = "tw1n/word"
 RUN_S = 400.0
 COMMAND_S = 280.0
 POLL_S = 0.5
+CALM_LOOKS = 5
 BEAT_S = 1.0
 HASTE: dict[str, Any] = {
     "heartbeat_interval_s": BEAT_S,
@@ -58,19 +61,30 @@ class Operator:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._api = dagster_api(settings)
-        self._off: list[dict[str, str]] = []
+        self._off: dict[str, Selector] = {}
 
     def switch_off(self, *names: str) -> None:
-        """Switch sensors off; all of them where none is named."""
-        for state_id, sensor in self._api.running_sensors().items():
-            if not names or sensor["sensorName"] in names:
+        """Switch sensors off, all of them where none is named, and see that they stay so.
+
+        Dagster writes a sensor's state back at the end of a tick: a switch that falls into that is lost.
+        """
+        calm_looks = 0
+
+        def are_off() -> bool:
+            nonlocal calm_looks
+            on = [found for found in self._api.running_sensors().items() if _is_meant(found[1], names)]
+            for state_id, sensor in on:
                 self._api.stop_sensor(state_id)
-                self._off.append(sensor)
+                self._off[sensor["sensorName"]] = sensor
+            calm_looks = 0 if on or self._is_ticking(self._off) else calm_looks + 1
+            return calm_looks == CALM_LOOKS
+
+        wait_until(are_off, what=f"{names or 'all sensors'} stay off", limit_s=RUN_S, poll_s=POLL_S)
 
     def switch_on(self) -> None:
         """Switch those on again that were switched off."""
         while self._off:
-            self._api.reset_sensor(self._off.pop())
+            self._api.reset_sensor(self._off.popitem()[1])
 
     def terminate(self, *jobs: str) -> None:
         """Terminate the runs of these jobs, and wait for their ends."""
@@ -124,8 +138,7 @@ class Operator:
         asked_s = time.time()
 
         def has_ticked() -> bool:
-            with dagster_instance(self._settings) as instance:
-                return _ticks_since(instance, sensor, asked_s) > 0
+            return any(tick.timestamp > asked_s for tick in self._latest_ticks([sensor]))
 
         wait_until(has_ticked, what=f"{sensor} ticks", limit_s=RUN_S, poll_s=POLL_S)
 
@@ -139,6 +152,17 @@ class Operator:
         wait_until(have_told, what="the stream has told what it did", limit_s=RUN_S, poll_s=POLL_S)
         said = [run.tags.get(PROGRESS_TAG, "") for run in self.runs(STREAM)]
         return sum(int(number) for each in said for number in re.findall(r"(\d+) chunks embedded", each))
+
+    def _is_ticking(self, sensors: Collection[str]) -> bool:
+        return any(tick.status is TickStatus.STARTED for tick in self._latest_ticks(sensors))
+
+    def _latest_ticks(self, sensors: Collection[str]) -> list[InstigatorTick]:
+        with dagster_instance(self._settings) as instance:
+            states = [each for each in instance.all_instigator_state() if each.instigator_name in sensors]
+            ticks = [
+                instance.get_ticks(each.instigator_origin_id, each.selector_id, limit=1) for each in states
+            ]
+        return [tick for found in ticks for tick in found]
 
 
 @contextmanager
@@ -161,8 +185,5 @@ def _beat_s(run: DagsterRun) -> float:
     return float(run.tags.get(HEARTBEAT_TAG) or 0)
 
 
-def _ticks_since(instance: DagsterInstance, sensor: str, since_s: float) -> int:
-    states = [each for each in instance.all_instigator_state() if each.instigator_name == sensor]
-    return sum(
-        len(instance.get_ticks(each.instigator_origin_id, each.selector_id, after=since_s)) for each in states
-    )
+def _is_meant(sensor: Selector, names: Sequence[str]) -> bool:
+    return not names or sensor["sensorName"] in names
