@@ -29,7 +29,7 @@ demo: $(SETUP) ## Show the whole job on demo documents; Ctrl-C stops it, ARGS=--
 	@$(BIN)/twin demo $(ARGS)
 
 test: $(SETUP) ## Run every test, on real servers, with the coverage floor (ARGS="-k ..." runs some, without it)
-	@$(BIN)/pytest $(or $(ARGS),-n 2 --dist loadfile --cov --cov-report=term:skip-covered)
+	@$(BIN)/pytest $(or $(ARGS),-n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered)
 
 lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's own validation
 	@$(BIN)/ruff format --check .

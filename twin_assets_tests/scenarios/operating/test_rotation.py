@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from pymongo import MongoClient
 
+from twin_assets.operations.twin import open_twin
 from twin_assets.settings import Settings
 from twin_assets_tests.scenarios.operating.posts import await_applied, bring_through, flow, insert, prove
 from twin_assets_tests.scenarios.own_servers import restart
@@ -19,10 +20,18 @@ pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("empty_qdrant")]
 def await_refused(run: LongRun) -> None:
     """Wait until a run has ended with one line that names the setting to mend."""
 
-    def says_refused() -> bool:
-        return run.process.poll() == 2 and "TWIN_" in run.said().splitlines()[-1]
+    wait_until(lambda: run.process.poll() is not None, what="it ends", limit_s=90)
+    assert run.process.returncode == 2, run.said()
+    assert "TWIN_" in run.said().splitlines()[-1], run.said()
 
-    wait_until(says_refused, what="it says that it is refused", limit_s=90)
+
+def await_looked_over(settings: Settings) -> None:
+    """Wait until capture has nothing left to ask Qdrant for: refused, it would publish no more."""
+    with open_twin(settings) as twin:
+        wait_until(
+            lambda: twin.meta.load_position() is not None and twin.meta.load_recheck() is None,
+            what="capture has looked over what it published at first",
+        )
 
 
 def prove_rotation(settings_with: Callable[[str], Settings], change: Callable[[], object]) -> None:
@@ -73,6 +82,7 @@ def test_rabbitmqs_password_is_changed(lived_in, settings):
 def test_qdrants_key_is_changed(lived_in, settings):
     with flow(settings) as (_, stream):
         bring_through(settings, 1)
+        await_looked_over(settings)
         lived_in.qdrant.stop()
         lived_in.qdrant.key = "another"
         restart(lived_in.qdrant)
