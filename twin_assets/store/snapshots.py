@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,10 @@ from twin_assets.store.rest import FORBIDDEN, fault_of, rest_client, silence_of
 
 # Qdrant answers once a snapshot is written or restored, and some are tens of gigabytes.
 LIMIT_S = 3600.0
+# Seen once in some hundred snapshots on a busy machine.
+ATTEMPTS = 3
+
+log = logging.getLogger(__name__)
 
 
 class CollectionSnapshots:
@@ -41,19 +46,26 @@ class CollectionSnapshots:
     def take(self, collection: str, path: Path) -> None:
         """Write a snapshot of a collection into a file, which appears when it is whole.
 
-        The server's own copy is deleted, but for a process that is killed meanwhile. Raises BackupDamaged
-        where what arrived is not what Qdrant has written.
+        One that does not arrive as Qdrant says that it has written it is taken again. The server's own copy
+        is deleted, but for a process that is killed meanwhile. Raises BackupDamaged where none arrives whole.
         """
+        draft = path.with_name(f"{path.name}.new")
+        for attempt in range(1, ATTEMPTS + 1):
+            if self._take(collection, draft):
+                draft.replace(path)
+                return
+            log.warning("the snapshot of %s has another checksum than Qdrant's, %d", collection, attempt)
+        raise BackupDamaged(path, "what arrived has another checksum than Qdrant has written")
+
+    def _take(self, collection: str, draft: Path) -> bool:
+        """Take a snapshot into a file; say whether it is what Qdrant has written."""
         made = self._ask("POST", f"collections/{collection}/snapshots", collection)
         where = f"collections/{collection}/snapshots/{made['name']}"
-        draft = path.with_name(f"{path.name}.new")
         try:
             found = self._download(where, draft, collection)
         finally:
             self._ask("DELETE", where, collection)
-        if made.get("checksum") not in {None, found}:
-            raise BackupDamaged(path, "what arrived has another checksum than Qdrant has written")
-        draft.replace(path)
+        return made.get("checksum") in {None, found}
 
     def restore(self, collection: str, path: Path) -> None:
         """Make a collection what it was in a snapshot, whether it exists or not.
