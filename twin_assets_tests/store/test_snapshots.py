@@ -45,9 +45,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_DELETE(self) -> None:
         self.server.kept.discard(self.path.rpartition("/")[2])
-        self._tell(True)
+        self._tell("deleted")
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep silent."""
 
     def _tell(self, result: object) -> None:
