@@ -6,6 +6,7 @@ TwinError
 │   └── CollectionsUnknown      Qdrant is full, and MongoDB has no record of it
 ├── ServerUnavailable           exit 3: a server does not answer; the long runs wait and retry
 │   ├── SourceUnavailable       MongoDB
+│   │   └── ClusterTimeUnknown  it does not take the time that it gave for its own
 │   ├── BrokerUnavailable       RabbitMQ
 │   │   ├── BrokerStalled       it answers, but takes or gives no messages
 │   │   └── QueuesMissing       what they held is lost: publish everything anew
@@ -84,6 +85,16 @@ class SourceUnavailable(ServerUnavailable):
     """Raised when MongoDB does not answer, or is not a writable replica set member."""
 
     server = "MongoDB"
+
+
+class ClusterTimeUnknown(SourceUnavailable):
+    """Raised when MongoDB does not know the key that signed the latest time which this process was told."""
+
+    def __init__(self, where: str) -> None:
+        super(ServerUnavailable, self).__init__(
+            f"MongoDB at {where} refuses the latest time that it gave out: it has only just started, or is "
+            "another replica set with a clock behind; if this lasts, start this again"
+        )
 
 
 class BrokerUnavailable(ServerUnavailable):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import itertools
 import tempfile
@@ -33,11 +34,11 @@ def _own_block() -> tuple[TextIO, Iterator[int]]:
     for first in range(FIRST, LAST, BLOCK):
         lock = (folder / f"{first}.lock").open("w")
         try:
-            fcntl.flock(
-                lock, fcntl.LOCK_EX | fcntl.LOCK_NB
-            )  # released when the process ends, however it ends
+            # Released when the process ends, however it ends.
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.close()
             continue
+        atexit.register(lock.close)
         return lock, itertools.cycle(range(first, first + BLOCK))
     raise RuntimeError(f"every block of ports is held by another test process: see {folder}")

@@ -92,7 +92,8 @@ def is_complete(subject: Subject) -> Verdict:
 def has_current_recipe(subject: Subject) -> Verdict:
     """Every point was made by the recipe that the settings say; one that was not asks for a rebuild."""
     generation = subject.generation
-    counts = Inspection(subject.twin.store, generation.collection).count_by_recipe()
+    inspection = Inspection(subject.twin.store, generation.collection)
+    counts = inspection.count_by_recipe(generation.recipe.short)
     metadata: Metadata = {"recipes": [f"{recipe or 'none'}: {count}" for recipe, count in counts.items()]}
     try:
         expected = recipe_of(subject.twin.settings, generation.snapshot, generation.type).short

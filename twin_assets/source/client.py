@@ -15,7 +15,12 @@ from pymongo.client_session import ClientSession
 from pymongo.database import Database
 from pymongo.read_concern import ReadConcern
 
-from twin_assets.errors import ClusterReplaced, ConfigurationError, SourceUnavailable
+from twin_assets.errors import (
+    ClusterReplaced,
+    ClusterTimeUnknown,
+    ConfigurationError,
+    SourceUnavailable,
+)
 from twin_assets.models.change import revision_of
 from twin_assets.source.documentdb import DocumentDbClient, ask_moment, is_documentdb
 
@@ -35,11 +40,14 @@ MAJORITY_WRITE = WriteConcern("majority")
 LABELLED = (pymongo.errors.OperationFailure, pymongo.errors.ConnectionFailure)
 # A driver that knows of a later election never takes this primary; nothing but a new client does.
 STALE = "primary marked stale"
+# A driver sends the latest time that it was told, and where users log in, a server wants to know its key. It
+# has none yet just after its start, and never that of another replica set: until its own time is later.
+KEY_NOT_FOUND = 211
 UNAUTHORIZED_CODES = frozenset({13, 18, 8000})
 # Elections, shutdowns, killed cursors and time limits; the driver has no class of its own for them.
 TRANSIENT_CODES = frozenset(
     {6, 7, 24, 43, 50, 64, 89, 91, 112, 133, 134, 189, 202, 216, 237, 246, 251, 262, 290, 317, 384, 461}
-    | {9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436}
+    | {KEY_NOT_FOUND, 9001, 10058, 10107, 11600, 11601, 11602, 13435, 13436}
 )
 
 
@@ -101,9 +109,11 @@ def translate_errors(client: Client | None = None) -> Iterator[None]:
         where = address_of(client) if client else "TWIN_MONGODB_URL"
         if STALE in str(error):
             raise ClusterReplaced(where) from error
+        if _code_of(error) == KEY_NOT_FOUND:
+            raise ClusterTimeUnknown(where) from error
         if is_transient(error):
             raise SourceUnavailable(where, _short(error)) from error
-        if isinstance(error, pymongo.errors.OperationFailure) and error.code in UNAUTHORIZED_CODES:
+        if _code_of(error) in UNAUTHORIZED_CODES:
             raise ConfigurationError(
                 f"MongoDB at {where} denies access ({_short(error)}); check the user in TWIN_MONGODB_URL"
             ) from error
@@ -119,7 +129,7 @@ def is_transient(error: pymongo.errors.PyMongoError) -> bool:
     """Say whether the same request may succeed later, without anybody changing anything but the servers."""
     if isinstance(error, pymongo.errors.ConnectionFailure | pymongo.errors.ExecutionTimeout):
         return True
-    if isinstance(error, pymongo.errors.OperationFailure) and error.code in TRANSIENT_CODES:
+    if _code_of(error) in TRANSIENT_CODES:
         return True
     labels = ("TransientTransactionError", "ResumableChangeStreamError", "RetryableWriteError")
     return isinstance(error, LABELLED) and any(error.has_error_label(label) for label in labels)
@@ -174,6 +184,10 @@ def _not_a_replica_set(client: Client) -> ConfigurationError:
         f"MongoDB at {address_of(client)} is not a replica set, and change streams need one; start mongod "
         "with --replSet and call rs.initiate(), or use `twin up`"
     )
+
+
+def _code_of(error: Exception) -> int | None:
+    return error.code if isinstance(error, pymongo.errors.OperationFailure) else None
 
 
 def _short(error: Exception) -> str:

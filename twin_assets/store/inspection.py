@@ -110,21 +110,27 @@ class Inspection:
         )
         yield from self._entries_of(chosen)
 
-    def count_by_recipe(self) -> dict[str, int]:
-        """Count points per recipe, by its short hash; "" stands for points that name none."""
-        total = self._store.count(self._collection)
-        counts: dict[str, int] = {}
-        while sum(counts.values()) < total and len(counts) < RECIPES_AT_MOST:
-            known = q.FieldCondition(key="recipe", match=q.MatchAny(any=list(counts)))
-            others = q.Filter(must_not=[known]) if counts else None
-            record = next(self._store.scroll(self._collection, others, fields=["recipe"], page=1), None)
-            recipe = (record.payload or {}).get("recipe") if record else None
+    def count_by_recipe(self, usual: str) -> dict[str, int]:
+        """Count points per recipe, by its short hash; "" stands for points that name none.
+
+        Points of the `usual` recipe are all that the others leave, so that points which come and go
+        meanwhile are never taken for those of another one.
+        """
+        others: dict[str, int] = {}
+        while len(others) < RECIPES_AT_MOST:
+            known = q.FieldCondition(key="recipe", match=q.MatchAny(any=[usual, *others]))
+            rest = q.Filter(must_not=[known])
+            record = next(self._store.scroll(self._collection, rest, fields=["recipe"], page=1), None)
+            if record is None:
+                break
+            recipe = (record.payload or {}).get("recipe")
             if not isinstance(recipe, str):
-                counts[""] = total - sum(counts.values())
+                others[""] = self._store.count(self._collection, rest)
                 break
             this = q.FieldCondition(key="recipe", match=q.MatchValue(value=recipe))
-            counts[recipe] = self._store.count(self._collection, q.Filter(must=[this]))
-        return counts
+            others[recipe] = self._store.count(self._collection, q.Filter(must=[this]))
+        ours = max(0, self._store.count(self._collection) - sum(others.values()))
+        return {recipe: count for recipe, count in {usual: ours, **others}.items() if count}
 
     def delete_points(self, point_ids: Collection[str]) -> None:
         """Delete points by id, whatever they say they are."""

@@ -127,6 +127,24 @@ def test_points_of_another_recipe_are_counted(filled):
     assert (result.metadata["wrong_recipe"], result.metadata["wrong_recipe_ids"]) == (1, ["int:1"])
 
 
+def test_points_that_come_and_go_while_they_are_counted_are_of_no_other_recipe(filled, monkeypatch):
+    spoiler = Spoiler(filled, Snapshot.VECTOR)
+    count, gone = filled.store.count, []
+
+    def count_and_lose_one(collection, chosen=None):
+        found = count(collection, chosen)
+        if collection == spoiler.generation.collection and not gone:
+            gone.append(str(spoiler.chunk(1).id))
+            spoiler.delete(*gone)
+        return found
+
+    monkeypatch.setattr(filled.store, "count", count_and_lose_one)
+    (result,) = evaluate_checks(filled, [(Snapshot.VECTOR, DataType.POSTS)], ["has_current_recipe"])
+    assert gone
+    assert result.passed, result.metadata
+    assert result.metadata["points"] == result.metadata["current"] > 0
+
+
 def test_a_dead_capture_fails_is_caught_up(twin):
     note = results(twin)["qdrant/vector_posts", "is_caught_up"].metadata["note"]
     assert "never run" in note
