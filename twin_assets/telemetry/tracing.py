@@ -165,20 +165,22 @@ def tracing(settings: Settings, *, service: str) -> Iterator[ChangeTracer | NoTr
             "TWIN_TRACES_URL is set, but OpenTelemetry is not installed: pip install 'twin_assets[traces]'"
         ) from error
     url = settings.traces_url.get_secret_value()
-    exporter = OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S)
+    exporter = OutageTeller(
+        OTLPSpanExporter(endpoint=url, timeout=EXPORT_TIMEOUT_S), without_credentials(url)
+    )
     # The library tells of every attempt and of every span; one line for an outage says as much.
     for name in (OTLPSpanExporter.__module__, "opentelemetry.sdk._shared_internal"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    provider = _provider(OutageTeller(exporter, without_credentials(url)), settings.traces_ratio, service)
+    provider = _provider(exporter, settings.traces_ratio, service)
     try:
         yield ChangeTracer(provider)
     finally:
-        # Shut down itself, the exporter gives up what it is trying.
-        farewell = threading.Timer(FAREWELL_S, exporter.shutdown)
-        farewell.daemon = True
+        # The library itself waits up to half a minute for a request that nobody answers.
+        farewell = threading.Thread(target=provider.shutdown, name="last traces", daemon=True)
         farewell.start()
-        provider.shutdown()
-        farewell.cancel()
+        farewell.join(FAREWELL_S)
+        if farewell.is_alive():
+            exporter.shutdown()
 
 
 def _provider(exporter: OutageTeller, ratio: float, service: str) -> TracerProvider:

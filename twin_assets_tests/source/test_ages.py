@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.database import Database
+from pymongo.errors import BulkWriteError
 
 from twin_assets.models.ages import AgeHistogram
 from twin_assets.models.change import Marker
@@ -121,3 +122,13 @@ def test_the_servers_clock_is_asked_once_a_minute_and_goes_on_between(client: Cl
     assert clock.now() - first == timedelta(seconds=TRUSTED_S - 1)
     now[0] += 2
     assert clock.now() - first < timedelta(seconds=TRUSTED_S - 1)
+
+
+def test_whoever_sees_a_position_sees_the_ages_that_led_to_it(
+    database: Database[Document], meta: MetaStore
+) -> None:
+    spoilt = {"positions": "no object, so that no position can be written into it"}
+    database["queues"].insert_one({"_id": "queues", **spoilt})
+    with pytest.raises(BulkWriteError):
+        meta.store_markers({0: Marker(position=1, sent_at=datetime.now(UTC))}, ages_of(10.0))
+    assert meta.freshness().ages.samples == 1

@@ -39,7 +39,7 @@ def test_a_wrong_url_is_a_configuration_error(url: str) -> None:
         connect(url, timeout_s=0.05)
 
 
-@pytest.mark.parametrize("code", [189, 91, 10107, 11602, 43, 262])
+@pytest.mark.parametrize("code", [189, 91, 10107, 11602, 43, 262, 211])
 def test_elections_and_killed_cursors_are_outages(code: int) -> None:
     with pytest.raises(SourceUnavailable), translate_errors():
         raise pymongo.errors.OperationFailure("not primary", code)

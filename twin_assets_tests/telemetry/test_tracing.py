@@ -1,8 +1,11 @@
-"""The spans of single changes, without servers."""
+"""The spans of single changes, and how they are sent, without servers of the flow."""
 
 from __future__ import annotations
 
+import socket
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,8 +18,10 @@ from twin_assets.errors import BrokerUnavailable
 from twin_assets.models.change import Change
 from twin_assets.models.kinds import DataType
 from twin_assets.operations.tracing import Applied, Step
-from twin_assets.settings import load_settings
+from twin_assets.settings import Settings, load_settings
+from twin_assets.telemetry import tracing as module
 from twin_assets.telemetry.tracing import PARENT_HEADER, SENT_HEADER, ChangeTracer, tracing
+from twin_assets_tests.telemetry.collector import collecting
 
 CHANGE = Change(type=DataType.POSTS, entry="int:1", revision=7)
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
@@ -98,3 +103,36 @@ def test_without_a_url_nothing_is_traced() -> None:
         with tracer.sending([CHANGE], {}) as headers:
             assert headers == {}
         assert tracer.applied([applied({})], []) is None
+
+
+def traces_to(url: str) -> Settings:
+    return load_settings(_env_file=None, traces_url=url)
+
+
+def test_a_round_of_the_most_changes_loses_no_span() -> None:
+    changes = [Change(type=DataType.POSTS, entry=f"int:{number}", revision=7) for number in range(512)]
+    steps = [Step(f"step {number}", 1, 2) for number in range(8)]
+    with collecting() as collector:
+        with tracing(traces_to(collector.url), service="any") as tracer:
+            with tracer.sending(changes, {}) as headers:
+                pass
+            tracer.applied(
+                [replace(applied(dict(headers[each.key])), change=each) for each in changes], steps
+            )
+        names = Counter(span.name for span in collector.spans)
+    wanted = ("capture", "publish", "queue", "apply", *(step.name for step in steps))
+    assert names == dict.fromkeys(wanted, len(changes))
+
+
+@pytest.mark.timeout(20)
+def test_a_collector_that_never_answers_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FAREWELL_S", 0.2)
+    monkeypatch.setattr(module, "EXPORT_TIMEOUT_S", 3600.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"
+        with tracing(traces_to(url), service="any") as tracer, tracer.sending([CHANGE], {}):
+            pass
+        silent.settimeout(10)
+        asked, _ = silent.accept()
+        with asked:
+            assert asked.recv(4) == b"POST"
