@@ -85,7 +85,10 @@ def test_a_run_has_more_time_to_stop_than_its_supervisor_gives_the_flow() -> Non
 
 
 def test_runs_get_every_variable_that_the_daemon_has() -> None:
-    assert set(LAUNCHER["env_vars"]) == COMPOSE["services"]["daemon"]["environment"].keys()
+    given = set(LAUNCHER["env_vars"])
+    assert given == COMPOSE["services"]["daemon"]["environment"].keys()
+    # Not a setting of ours: a collector's login is OpenTelemetry's own.
+    assert {"OTEL_EXPORTER_OTLP_HEADERS"} == {name for name in given if name.startswith("OTEL_")}
 
 
 def test_runs_join_the_network_and_the_volume_that_compose_makes() -> None:
