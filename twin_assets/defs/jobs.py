@@ -29,7 +29,7 @@ from twin_assets.telemetry.metrics_server import CAPTURE_OFFSET, FIRST_STREAM_OF
 from twin_assets.telemetry.tracing import CAPTURE_SERVICE, STREAM_SERVICE, tracing
 
 if TYPE_CHECKING:
-    from twin_assets.operations.capture import CaptureProgress
+    from twin_assets.operations.capture_progress import CaptureProgress
     from twin_assets.stream.steps import StreamProgress
 
 CAPTURE_OP = "capture"

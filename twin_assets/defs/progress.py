@@ -20,7 +20,7 @@ from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.settings import Settings
 
 if TYPE_CHECKING:
-    from twin_assets.operations.capture import CaptureProgress
+    from twin_assets.operations.capture_progress import CaptureProgress
     from twin_assets.operations.twin import Twin
     from twin_assets.stream.steps import StreamProgress
 

@@ -12,8 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twin_assets.errors import (
     ChangesNotRecorded,
@@ -26,8 +25,8 @@ from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, seconds_of
 from twin_assets.models.kinds import DataType
 from twin_assets.operations.bookmark import Bookmark
+from twin_assets.operations.capture_progress import CaptureMeter, CaptureProgress
 from twin_assets.operations.patience import FIRST_PAUSE_S, LONGEST_PAUSE_S, Stopped
-from twin_assets.operations.rate import Rate
 from twin_assets.operations.republish import Republisher
 from twin_assets.operations.tracing import NO_TRACES, CaptureTracer
 from twin_assets.source.changes import ChangeBatch, ChangeStream, Position
@@ -39,30 +38,6 @@ if TYPE_CHECKING:
 FRUITLESS_RECOVERIES = 2
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class CaptureProgress:
-    """Counts are of this run. `lag_s` is 0 where all changes are published; `revision` is how far they are.
-
-    `waiting_for` names the server that is down.
-    """
-
-    published: int = 0
-    dead: int = 0
-    recovered: int = 0
-    revision: int = 0
-    lag_s: float = 0.0
-    changes_per_s: float = 0.0
-    snapshot_done: bool = False
-    waiting_for: str = ""
-
-    def __str__(self) -> str:
-        if self.waiting_for:
-            return f"waiting for {self.waiting_for}"
-        if not self.snapshot_done:
-            return f"publishing every document, {self.published} so far"
-        return f"{self.published} changes published, {self.lag_s:.0f} s behind"
 
 
 def run_capture(
@@ -79,33 +54,7 @@ def run_capture(
     for a snapshot, ClusterTimeWentBack where MongoDB is older than the position, ConfigurationError. `report`
     is called after every batch, several times a second.
     """
-    _Capture(twin, stop, _Meter(report, clock), tracer, clock).run()
-
-
-class _Meter:
-    """Keeps the figures and reports them."""
-
-    def __init__(self, report: Callable[[CaptureProgress], None], clock: Callable[[], float]) -> None:
-        self._report = report
-        self._rate = Rate(clock)
-        self.progress = CaptureProgress()
-
-    def count(self, changes: int, letters: int) -> None:
-        # Nothing published says nothing of the server that is waited for.
-        waiting_for = "" if changes or letters else self.progress.waiting_for
-        self.update(
-            published=self.progress.published + changes,
-            dead=self.progress.dead + letters,
-            changes_per_s=self._rate.add(changes),
-            waiting_for=waiting_for,
-        )
-
-    def update(self, **figures: Any) -> None:
-        waited_for = self.progress.waiting_for
-        self.progress = replace(self.progress, **figures)
-        if waited_for and not self.progress.waiting_for:
-            log.warning("%s is back", waited_for)
-        self._report(self.progress)
+    _Capture(twin, stop, CaptureMeter(report, clock), tracer, clock).run()
 
 
 class _Capture:
@@ -113,7 +62,7 @@ class _Capture:
         self,
         twin: Twin,
         stop: threading.Event,
-        meter: _Meter,
+        meter: CaptureMeter,
         tracer: CaptureTracer,
         clock: Callable[[], float],
     ) -> None:

@@ -11,7 +11,7 @@ from twin_assets.errors import BrokerUnavailable, SourceUnavailable, StoreUnavai
 from twin_assets.models.change import seconds_of
 
 if TYPE_CHECKING:
-    from twin_assets.operations.capture import CaptureProgress
+    from twin_assets.operations.capture_progress import CaptureProgress
     from twin_assets.stream.steps import StreamProgress
 
 SERVERS = tuple(each.server for each in (SourceUnavailable, BrokerUnavailable, StoreUnavailable))

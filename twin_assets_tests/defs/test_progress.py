@@ -21,7 +21,7 @@ from twin_assets.models.ages import AgeHistogram
 from twin_assets.models.change import Marker, revision_of
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.batch import Counts
-from twin_assets.operations.capture import CaptureProgress
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets.operations.twin import open_twin
 from twin_assets.settings import load_settings
 from twin_assets.stream.steps import StreamProgress

@@ -10,7 +10,8 @@ from typing import Any, Self
 from twin_assets.broker.topology import queue_names
 from twin_assets.errors import BrokerUnavailable, GenerationMissing, StoreUnavailable
 from twin_assets.models.change import Change, DeadLetter, Marker
-from twin_assets.operations.capture import CaptureProgress, run_capture
+from twin_assets.operations.capture import run_capture
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets.operations.tracing import Headers
 from twin_assets.settings import Settings
 from twin_assets.source.documents import DocumentSource

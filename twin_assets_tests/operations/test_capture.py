@@ -17,6 +17,7 @@ from twin_assets.models.generation import Generation
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.models.recipe import CleanedRecipe
 from twin_assets.operations import capture, republish
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets.settings import Settings
 from twin_assets.source.changes import ChangeStream, Position
 from twin_assets.source.client import Client, Document, connect, database_of
@@ -202,7 +203,7 @@ def test_a_snapshot_that_was_stopped_begins_anew(
     database.posts.insert_many([post(number) for number in range(3)])
     stop = threading.Event()
 
-    def stop_at_the_first(progress: capture.CaptureProgress) -> None:
+    def stop_at_the_first(progress: CaptureProgress) -> None:
         if progress.published:
             stop.set()
 
@@ -402,10 +403,3 @@ def test_two_fruitless_recoveries_stop_it_and_name_the_oplog(
     # Before everything is published it looks whether it may watch at all.
     assert LostStream.opened == 2 * 3
     assert capturing.progress.recovered == 2
-
-
-def test_progress_reads_as_half_a_line() -> None:
-    progress = capture.CaptureProgress(published=3)
-    assert str(progress) == "publishing every document, 3 so far"
-    assert str(capture.CaptureProgress(waiting_for="MongoDB")) == "waiting for MongoDB"
-    assert "behind" in str(capture.CaptureProgress(snapshot_done=True))

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from twin_assets.models.kinds import DataType, Snapshot
-from twin_assets.operations.capture import CaptureProgress, run_capture
+from twin_assets.operations.capture import run_capture
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stream.replica import run_stream

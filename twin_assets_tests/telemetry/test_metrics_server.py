@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from twin_assets.models.change import REVISION_BITS
 from twin_assets.operations.batch import Counts
-from twin_assets.operations.capture import CaptureProgress
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets.settings import Settings
 from twin_assets.stream.steps import StreamProgress
 from twin_assets.telemetry.figures import FIGURES, capture_samples, stream_samples

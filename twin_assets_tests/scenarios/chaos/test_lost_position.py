@@ -12,7 +12,8 @@ import pytest
 from twin_assets.errors import PositionLost
 from twin_assets.faults import FaultPoint, arm
 from twin_assets.models.kinds import DataType
-from twin_assets.operations.capture import FRUITLESS_RECOVERIES, CaptureProgress, run_capture
+from twin_assets.operations.capture import FRUITLESS_RECOVERIES, run_capture
+from twin_assets.operations.capture_progress import CaptureProgress
 from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.chaos.held import held_at
 from twin_assets_tests.scenarios.chaos.losing import (
