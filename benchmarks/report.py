@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Protocol
 
 import psutil
 from rich.console import Console
@@ -63,20 +62,6 @@ def show(figures: Figures) -> None:
     for name, value in figures.items():
         table.add_row(name, f"{value:.2f}" if isinstance(value, float) else str(value), AIMS.get(name, ""))
     Console(width=WIDTH).print(table)
-
-
-class Measured(Protocol):
-    """What was watched: seconds on the clock, of processor time, and how far memory grew."""
-
-    seconds: float
-    processor_s: float
-    growth_mb: float
-
-
-def row_figures(name: str, row: Measured) -> Figures:
-    """Return a row's figures under names without spaces."""
-    words = name.replace(",", "").replace(" ", "_")
-    return {f"{words}_s": row.seconds, f"{words}_processor_s": row.processor_s, f"{words}_mb": row.growth_mb}
 
 
 def measure_apart(part: str, options: Sequence[str]) -> Figures:

@@ -89,14 +89,15 @@ class LetterReader:
                 await self._channel.basic_ack(tag)
 
     async def _lock(self, connection: Connection) -> None:
-        try:
-            async with asyncio.timeout(TURN_TIMEOUT_S):
-                while not await _try_lock(connection):
-                    await asyncio.sleep(TURN_PAUSE_S)
-        except TimeoutError:
-            raise BrokerStalled(
-                redact(self._url), "another process is reading the dead letters; try again later"
-            ) from None
+        """Wait for our turn, without breaking off a request: the client may miss that, and wait for ever."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TURN_TIMEOUT_S
+        while not await _try_lock(connection):
+            if loop.time() >= deadline:
+                raise BrokerStalled(
+                    redact(self._url), "another process is reading the dead letters; try again later"
+                )
+            await asyncio.sleep(TURN_PAUSE_S)
 
 
 async def _try_lock(connection: Connection) -> bool:

@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
 
 import aio_pika
 
 from twin_assets.broker.consumer import ChangeConsumer, Delivery
 from twin_assets.models.change import Change, DeadLetter, Marker
 from twin_assets.models.kinds import DataType
+from twin_assets_tests.loopback_proxy import LoopbackProxy
 
 PATIENCE_S = 60.0
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -84,52 +82,26 @@ def put_raw(url: str, queue: str, *bodies: bytes) -> None:
     asyncio.run(put())
 
 
-class CuttingProxy:
-    """Stands between a client and the broker, and can cut all their connections at once."""
+class CuttingProxy(LoopbackProxy):
+    """Stands between a client and the broker; it can refuse clients, and swallow what is said."""
 
     def __init__(self, url: str) -> None:
         parts = aio_pika.connection.URL(url)
-        self._target = (parts.host or "", parts.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = str(parts.with_port(self._listener.getsockname()[1]))
-        self._sockets: list[socket.socket] = []
-        self._lock = threading.Lock()
+        super().__init__(parts.host, parts.port)
+        self.url = str(parts.with_port(self.port))
         self.is_refusing = False
         self.is_mute = False
         self.accepted = 0
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
+    def admit(self) -> bool:
+        self.accepted += 1
+        return not self.is_refusing
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        self.cut()
+    def pump_requests(self, client: socket.socket, server: socket.socket) -> None:
+        self._pump(client, server)
 
-    def cut(self) -> None:
-        with self._lock:
-            sockets, self._sockets = self._sockets, []
-        for each in sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                self.accepted += 1
-                if self.is_refusing:
-                    client.close()
-                    continue
-                broker = socket.create_connection(self._target)
-                with self._lock:
-                    self._sockets += [client, broker]
-                for source, sink in ((client, broker), (broker, client)):
-                    threading.Thread(target=self._pump, args=(source, sink), daemon=True).start()
+    def pump_replies(self, client: socket.socket, server: socket.socket) -> None:
+        self._pump(server, client)
 
     def _pump(self, source: socket.socket, sink: socket.socket) -> None:
         with suppress(OSError):

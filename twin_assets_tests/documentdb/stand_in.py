@@ -7,24 +7,24 @@ time. What it cannot show is how the real one orders, delays and forgets.
 from __future__ import annotations
 
 import socket
-import threading
 import time
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import urlsplit
 
 from bson import Timestamp
 from bson.raw_bson import RawBSONDocument
 
+from twin_assets.stack.ports import LOOPBACK
 from twin_assets_tests.documentdb.messages import Body, Message, read_messages
+from twin_assets_tests.loopback_proxy import LoopbackProxy
 
 NOT_SUPPORTED, NOT_ENABLED, NO_RETRIES = 303, 136, 301
 STAGES = {"$changeStream", "$match", "$project", "$redact", "$addFields", "$replaceRoot"}
 STREAM_OPTIONS = {"fullDocument", "resumeAfter", "startAtOperationTime", "allChangesForCluster"}
 
 
-class LikeDocumentDb:
+class LikeDocumentDb(LoopbackProxy):
     """Listens on loopback before a mongod; change streams are off until modifyChangeStreams.
 
     Engines from before March 2025 give no tokens of silence (`has_post_batch_tokens`). With `is_reader` it is
@@ -36,27 +36,11 @@ class LikeDocumentDb:
 
     def __init__(self, mongodb_url: str, *, has_post_batch_tokens: bool = True) -> None:
         parts = urlsplit(mongodb_url)
-        self._target = (parts.hostname or "", parts.port or 0)
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"mongodb://127.0.0.1:{self._listener.getsockname()[1]}/?directConnection=true"
+        super().__init__(parts.hostname, parts.port)
+        self.url = f"mongodb://{LOOPBACK}:{self.port}/?directConnection=true"
         self.enabled: dict[str, Timestamp] = {}
         self.refused: list[str] = []
         self._has_post_batch_tokens = has_post_batch_tokens
-        self._sockets: list[socket.socket] = []
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for each in self._sockets:
-            with suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
-            each.close()
 
     def enable(self, database: str) -> None:
         """Record the changes of a database from now on."""
@@ -66,18 +50,7 @@ class LikeDocumentDb:
         """Record none any more."""
         self.enabled.pop(database, None)
 
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(self._target)
-                for each in (client, server):
-                    each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._sockets += [client, server]
-                for pump in (self._pump_requests, self._pump_replies):
-                    threading.Thread(target=pump, args=(client, server), daemon=True).start()
-
-    def _pump_requests(self, client: socket.socket, server: socket.socket) -> None:
+    def pump_requests(self, client: socket.socket, server: socket.socket) -> None:
         def take(message: Message) -> None:
             body = message.body
             answer = None if body is None else self._answer(body)
@@ -90,7 +63,7 @@ class LikeDocumentDb:
 
         _pump(client, server, take)
 
-    def _pump_replies(self, client: socket.socket, server: socket.socket) -> None:
+    def pump_replies(self, client: socket.socket, server: socket.socket) -> None:
         def take(message: Message) -> None:
             body = message.body
             shown = message if body is None else message.with_body(self._shown(body))

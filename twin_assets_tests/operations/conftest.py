@@ -24,6 +24,7 @@ from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets_tests.operations.auditing import MemoryDeadLetters
 from twin_assets_tests.operations.capturing import MemoryPublisher
+from twin_assets_tests.small import SMALL_CHUNKS
 
 QUEUES = 2
 
@@ -36,12 +37,7 @@ def settings(mongodb_url: str, qdrant_url: str, tmp_path_factory: pytest.TempPat
         mongodb_database=f"twin_{uuid4().hex[:12]}",
         rabbitmq_queues=QUEUES,
         qdrant_url=qdrant_url,
-        text_model="hash-32",
-        code_model="hash-32",
-        text_chunk_size=60,
-        text_chunk_overlap=0,
-        code_chunk_size=60,
-        code_chunk_overlap=0,
+        **SMALL_CHUNKS,
     )
 
 

@@ -18,6 +18,7 @@ from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets_tests.broker.builders import letter, put_raw
 from twin_assets_tests.operations.auditing import Spoiler, change, move_watermark, post
+from twin_assets_tests.small import SMALL_CHUNKS
 
 pytestmark = pytest.mark.servers
 
@@ -42,10 +43,7 @@ def settings(mongodb_url: str, qdrant_url: str, broker_url: str, tmp_path_factor
         rabbitmq_url=broker_url,
         rabbitmq_queues=QUEUES,
         qdrant_url=qdrant_url,
-        text_model="hash-32",
-        code_model="hash-32",
-        text_chunk_size=60,
-        text_chunk_overlap=0,
+        **SMALL_CHUNKS,
     )
 
 

@@ -18,6 +18,7 @@ from twin_assets.operations.twin import Twin, open_twin
 from twin_assets.settings import Settings, load_settings
 from twin_assets.stream.replica import run_stream
 from twin_assets_tests.scenarios.running import running
+from twin_assets_tests.small import SMALL_FLOW
 from twin_assets_tests.waiting import wait_until
 
 
@@ -28,17 +29,8 @@ def settings(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: Pat
         mongodb_url=mongodb_url,
         mongodb_database=f"twin_{uuid.uuid4().hex[:12]}",
         rabbitmq_url=rabbitmq_url,
-        rabbitmq_queues=4,
         qdrant_url=qdrant_url,
-        text_model="hash-32",
-        code_model="hash-32",
-        text_chunk_size=60,
-        text_chunk_overlap=0,
-        code_chunk_size=60,
-        code_chunk_overlap=0,
-        marker_interval_s=0.2,
-        # Rebuilds run in the tests' own process too, and what gives way once does so for good.
-        rebuild_priority="normal",
+        **SMALL_FLOW,
     )
 
 

@@ -26,6 +26,7 @@ from twin_assets_tests.postgres import PostgresServer
 from twin_assets_tests.programs import require_mongo_tools, require_postgres
 from twin_assets_tests.scenarios.operating.backup_steps import Steps
 from twin_assets_tests.scenarios.own_servers import TOOLS, own_broker, served
+from twin_assets_tests.small import SMALL_FLOW
 
 ROOT_PASSWORD = "r00t'\"\\word"
 QDRANT_KEY = "qdrantkey"
@@ -104,21 +105,9 @@ class House:
     def settings(self, **overrides: Any) -> Settings:
         broker = self.servers["rabbitmq"]
         urls = {name: self.servers[name].url for name in ("mongodb", "qdrant")}
-        given = {"mongodb_url": urls["mongodb"], "rabbitmq_url": broker.url} | overrides
+        given = {"mongodb_url": urls["mongodb"], "rabbitmq_url": broker.url} | SMALL_FLOW | overrides
         return load_settings(
-            state_dir=self.state,
-            qdrant_url=urls["qdrant"],
-            qdrant_api_key=self.qdrant.key,
-            rabbitmq_queues=4,
-            text_model="hash-32",
-            code_model="hash-32",
-            text_chunk_size=60,
-            text_chunk_overlap=0,
-            code_chunk_size=60,
-            code_chunk_overlap=0,
-            marker_interval_s=0.2,
-            rebuild_priority="normal",
-            **given,
+            state_dir=self.state, qdrant_url=urls["qdrant"], qdrant_api_key=self.qdrant.key, **given
         )
 
     def steps(self, backups: Path, settings: Settings) -> Steps:
