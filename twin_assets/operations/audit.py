@@ -79,6 +79,7 @@ def audit(
     generation: Generation,
     *,
     wait_s: float = 30,
+    moving_s: float = 0,
     batch: int = 1000,
     with_vectors: bool = False,
     progress: Progress | None = None,
@@ -87,7 +88,8 @@ def audit(
 ) -> AuditReport:
     """Compare a generation with MongoDB, `with_vectors` down to the last letter and number.
 
-    Waits `wait_s` at most for changes on their way. `progress` is called with the documents looked at and
+    Waits `wait_s` at most for changes on their way, and on while the watermark moves at least every
+    `moving_s`. `progress` is called with the documents looked at and
     their total. Raises GenerationMissing where Qdrant has no such collection.
     """
     started = clock()
@@ -100,7 +102,7 @@ def audit(
     for entries, _ in passes.points():
         suspects |= look([entry for entry in entries if entry not in suspects])
     tell_tally(report, passes.tally)
-    conclude(twin, report, look, suspects, wait_s=wait_s, clock=clock, pause=pause)
+    conclude(twin, report, look, suspects, wait_s=wait_s, moving_s=moving_s, clock=clock, pause=pause)
     report.seconds = clock() - started
     return report
 
@@ -135,6 +137,7 @@ def conclude(
     suspects: dict[str, Finding],
     *,
     wait_s: float,
+    moving_s: float = 0,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -144,6 +147,7 @@ def conclude(
         look,
         lambda kind, entry: report.add(kind, [entry]),
         until_s=clock() + wait_s,
+        moving_s=moving_s,
         clock=clock,
         pause=pause,
     ).run(suspects)

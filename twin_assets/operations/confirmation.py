@@ -37,6 +37,7 @@ class Confirmation:
         accept: Accept,
         *,
         until_s: float,
+        moving_s: float = 0,
         clock: Callable[[], float] = time.monotonic,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -44,12 +45,16 @@ class Confirmation:
         self._look = look
         self._report = accept
         self._until_s = until_s
+        self._moving_s = moving_s
         self._clock = clock
         self._pause = pause
         self._accepted: set[tuple[Difference, str]] = set()
 
     def run(self, suspects: Mapping[str, Finding]) -> Outcome:
-        """Report what stands; waits for the watermark once per round, and for `until_s` at most."""
+        """Report what stands; waits for the watermark once per round.
+
+        All rounds end at `until_s`, and later only while the watermark moves at least every `moving_s`.
+        """
         for _ in range(ROUNDS):
             suspects = self._accept(suspects, ALLOWED)
             if not suspects:
@@ -62,7 +67,12 @@ class Confirmation:
 
     def _await(self, revision: int) -> bool:
         return await_watermark(
-            self._twin, revision, until_s=self._until_s, clock=self._clock, pause=self._pause
+            self._twin,
+            revision,
+            until_s=self._until_s,
+            moving_s=self._moving_s,
+            clock=self._clock,
+            pause=self._pause,
         )
 
     def _look_again(self, suspects: Mapping[str, Finding]) -> dict[str, Finding]:

@@ -56,6 +56,11 @@ class Patience:
                     self._wait_for("")
                 return result
 
+    def pause(self, seconds: float) -> None:
+        """Wait. Raises Stopped as soon as a stop is asked for."""
+        if self._stop.wait(seconds):
+            raise Stopped
+
     def check(self) -> None:
         """Raise Stopped once a stop was asked for."""
         if self._stop.is_set():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Callable, Collection, Sequence
 
 from twin_assets.errors import GenerationRejected
 from twin_assets.models.base import document_key
@@ -12,31 +13,46 @@ from twin_assets.operations.audit import AuditReport, audit
 from twin_assets.operations.checks import GATE, CheckResult, check_generation
 from twin_assets.operations.twin import Twin
 
+Pause = Callable[[float], None]
 HEALING_ROUNDS = 2
 PROOF_WAIT_S = 30.0
 # A generation of another recipe is what a rollback is for.
 RECIPE_CHECK = "has_current_recipe"
 
 
-def prove_new(twin: Twin, applier: Applier, generation: Generation) -> None:
+def prove_new(twin: Twin, applier: Applier, generation: Generation, *, pause: Pause = time.sleep) -> None:
     """Audit a new generation down to its vectors; read again what differs. Raises GenerationRejected.
 
-    What differs may have changed during the scan while no stream was running.
+    What differs may have changed during the scan while no stream was running. One that is behind is waited
+    for as long as it comes nearer: hours of work are at stake. `pause` waits some seconds, or raises.
     """
-    report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
+    report = _audit(twin, generation, pause=pause)
     for _ in range(HEALING_ROUNDS):
         entries = report.differing_entries()
         if not entries:
             break
         heal(twin, applier, generation, entries)
-        report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=True)
+        report = _audit(twin, generation, pause=pause)
     refuse_unproven(twin, generation, report, checks=GATE)
 
 
 def prove_known(twin: Twin, generation: Generation, *, with_vectors: bool) -> None:
     """Audit a generation that has been fed all along, whatever its recipe. Raises GenerationRejected."""
-    report = audit(twin, generation, wait_s=PROOF_WAIT_S, with_vectors=with_vectors)
+    report = _audit(twin, generation, with_vectors=with_vectors)
     refuse_unproven(twin, generation, report, checks=[name for name in GATE if name != RECIPE_CHECK])
+
+
+def _audit(
+    twin: Twin, generation: Generation, *, with_vectors: bool = True, pause: Pause = time.sleep
+) -> AuditReport:
+    return audit(
+        twin,
+        generation,
+        wait_s=PROOF_WAIT_S,
+        moving_s=PROOF_WAIT_S,
+        with_vectors=with_vectors,
+        pause=pause,
+    )
 
 
 def refuse_unproven(

@@ -74,7 +74,7 @@ def rebuild(
     context = StepContext(twin, processors, patience, _AlreadyReported())
     donors = patience(partial(_donors, twin, generation))
     counts = scan(context, generation, donors=donors, progress=progress or _silent)
-    patience(partial(prove_new, twin, Applier(context), generation))
+    patience(partial(prove_new, twin, Applier(context), generation, pause=patience.pause))
     fault_point(FaultPoint.PROVEN)
     patience(partial(twin.collections.switch, generation))
     fault_point(FaultPoint.ALIAS_SWITCHED)

@@ -24,14 +24,24 @@ def await_watermark(
     revision: int,
     *,
     until_s: float,
+    moving_s: float = 0,
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Wait until every change up to `revision` has been applied; False when the clock reached `until_s`."""
+    """Wait until every change up to `revision` has been applied; False when the clock reached `until_s`.
+
+    And, with `moving_s`, when the watermark has stood still for so long: a stream at work is waited for.
+    """
+    queues = twin.settings.rabbitmq_queues
+    before = twin.meta.watermark(queues)
+    moved_s = clock()
     while True:
-        watermark = twin.meta.watermark(twin.settings.rabbitmq_queues)
+        watermark = twin.meta.watermark(queues)
         if watermark is not None and watermark >= revision:
             return True
-        if clock() >= until_s:
+        now_s = clock()
+        if watermark != before:
+            before, moved_s = watermark, now_s
+        if now_s >= until_s and now_s - moved_s >= moving_s:
             return False
         pause(POLL_S)

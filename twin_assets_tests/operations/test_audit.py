@@ -190,6 +190,51 @@ def test_without_a_watermark_differences_count_but_are_not_confirmed(twin, docum
     assert report.watermark_lag_s is None
 
 
+@pytest.mark.parametrize(("moving_s", "is_waited_for"), [(0, False), (30, True)])
+def test_a_stream_that_is_behind_is_waited_for_while_it_comes_nearer(
+    twin, documents, apply, moving_s, is_waited_for
+):
+    documents.posts.insert_many([post(1), post(2)])
+    apply([change(1)])
+    move_watermark(twin, ahead_s=-1000)
+    seconds, pauses = count(step=10), count(1)
+
+    def let_the_stream_work(_: float) -> None:
+        done = next(pauses)
+        if done == 20:
+            apply([change(2)])
+        move_watermark(twin, ahead_s=done - 1000 if done < 20 else 600)
+
+    report = look(
+        twin,
+        Spoiler(twin, VECTOR),
+        wait_s=30,
+        moving_s=moving_s,
+        clock=lambda: float(next(seconds)),
+        pause=let_the_stream_work,
+    )
+    assert report.confirmed is is_waited_for
+    assert report.clean is is_waited_for
+
+
+def test_a_stream_that_stands_still_is_not_waited_for_any_longer(twin, documents, apply):
+    documents.posts.insert_many([post(1), post(2)])
+    apply([change(1)])
+    move_watermark(twin, ahead_s=-1000)
+    seconds = count(step=10)
+    report = look(
+        twin,
+        Spoiler(twin, VECTOR),
+        wait_s=30,
+        moving_s=30,
+        clock=lambda: float(next(seconds)),
+        pause=lambda _: None,
+    )
+    assert not report.confirmed
+    assert report.differences == {Difference.MISSING: ["int:2"]}
+    assert next(seconds) < 150
+
+
 def test_other_data_types_do_not_interfere(twin, documents, fill):
     fill(1)
     documents.articles.insert_one({"_id": 1})

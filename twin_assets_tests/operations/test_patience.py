@@ -64,3 +64,12 @@ def test_what_is_no_outage_is_raised_at_once():
     with pytest.raises(DocumentRejected):
         Patience(stop)(reject)
     assert stop.pauses == []
+
+
+def test_a_pause_is_waited_out_or_ends_with_a_stop():
+    stop = StopAfter(waits=2)
+    patience = Patience(stop)
+    patience.pause(3.0)
+    with pytest.raises(Stopped):
+        patience.pause(5.0)
+    assert stop.pauses == [3.0, 5.0]

@@ -223,7 +223,7 @@ def run(settings, *command: str) -> Result:
     return done
 
 
-def _refuse(*_: object) -> None:
+def _refuse(*_: object, **__: object) -> None:
     raise GenerationRejected("a_generation", ["by the test"], {})
 
 
