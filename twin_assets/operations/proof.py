@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Sequence
 
@@ -18,6 +19,8 @@ HEALING_ROUNDS = 2
 PROOF_WAIT_S = 30.0
 # A generation of another recipe is what a rollback is for.
 RECIPE_CHECK = "has_current_recipe"
+
+log = logging.getLogger(__name__)
 
 
 def prove_new(twin: Twin, applier: Applier, generation: Generation, *, pause: Pause = time.sleep) -> None:
@@ -51,8 +54,22 @@ def _audit(
         wait_s=PROOF_WAIT_S,
         moving_s=PROOF_WAIT_S,
         with_vectors=with_vectors,
-        pause=pause,
+        pause=_telling(generation, pause),
     )
+
+
+def _telling(generation: Generation, pause: Pause) -> Pause:
+    """Have the log told, once, that a proof takes longer than usual and why."""
+    waited_s = 0.0
+
+    def wait(seconds: float) -> None:
+        nonlocal waited_s
+        if waited_s < PROOF_WAIT_S <= waited_s + seconds:
+            log.warning("the proof of %s waits for the stream, which is behind", generation.collection)
+        waited_s += seconds
+        pause(seconds)
+
+    return wait
 
 
 def refuse_unproven(
