@@ -17,6 +17,7 @@ from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import DeadLetter
 from twin_assets.models.generation import Generation, GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
+from twin_assets.models.recipe import VectorRecipe
 from twin_assets.operations.apply import Applier
 from twin_assets.operations.batch import Counts
 from twin_assets.operations.context import StepContext
@@ -27,6 +28,8 @@ from twin_assets.operations.recognize import require_known
 from twin_assets.operations.retention import drop_expired
 from twin_assets.operations.scan import RebuildProgress, scan
 from twin_assets.operations.twin import Twin
+from twin_assets.processing.encoder import load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.processing.recipes import recipe_of
 
 SAMPLE = 5
@@ -60,10 +63,11 @@ def rebuild(
 
     `fresh` throws away what an earlier rebuild has begun; without `reuse_vectors` the encoder embeds
     everything. A server that is down when it begins is raised; one that goes away later is waited for. Raises
-    CollectionsUnknown, too.
+    CollectionsUnknown and ModelUnavailable, too.
     """
     started = time.monotonic()
     require_known(twin)
+    _load_model(twin, snapshot, data_type)
     generation, is_resumed = _building(twin, snapshot, data_type, fresh=fresh, reuse_vectors=reuse_vectors)
     fault_point(FaultPoint.GENERATION_REGISTERED)
     twin.collections.create(generation)
@@ -106,6 +110,16 @@ class _AlreadyReported:
 
     def publish_dead(self, letters: Sequence[DeadLetter]) -> None:
         """Drop the letters."""
+
+
+def _load_model(twin: Twin, snapshot: Snapshot, data_type: DataType) -> None:
+    """Have the model at hand, and converted, before a stream hears of the generation and needs it as well.
+
+    A stream that converted it would bring nothing in step meanwhile. Raises ModelUnavailable.
+    """
+    recipe = recipe_of(twin.settings, snapshot, data_type)
+    if isinstance(recipe, VectorRecipe):
+        load_encoder(recipe, EncoderOptions.of(twin.settings))
 
 
 def _building(

@@ -23,7 +23,8 @@ SLICE = 16
 _HASH_NAME = re.compile(r"hash-([1-9]\d{0,4})")
 
 _loaded: dict[tuple[str, str | None, Precision, EncoderOptions], Encoder] = {}
-_loading = Lock()
+_loading: dict[tuple[str, str | None, Precision, EncoderOptions], Lock] = {}
+_making_locks = Lock()
 
 
 class Encoder(TokenCounter, Protocol):
@@ -45,13 +46,15 @@ def describe_model(name: str) -> ModelDescription:
 
 
 def load_encoder(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
-    """Return the recipe's encoder, loaded once per process.
+    """Return the recipe's encoder, loaded once per process; one that is loaded waits for no other.
 
     Raises ModelUnavailable where the weights are missing, are not those that the recipe was made with, or
     cannot be run as the options ask.
     """
-    with _loading:
-        key = (recipe.model, recipe.instruction, recipe.precision, options)
+    key = (recipe.model, recipe.instruction, recipe.precision, options)
+    with _making_locks:
+        loading = _loading.setdefault(key, Lock())
+    with loading:
         if key not in _loaded:
             _loaded[key] = _load(recipe, options)
         encoder = _loaded[key]

@@ -7,14 +7,18 @@ from collections.abc import Callable
 
 import pytest
 
-from twin_assets.errors import CollectionsUnknown, ConfigurationError
+from twin_assets.errors import CollectionsUnknown, ConfigurationError, ModelUnavailable
 from twin_assets.models.change import Change
 from twin_assets.models.generation import GenerationStatus
 from twin_assets.models.kinds import DataType, Snapshot
+from twin_assets.models.recipe import VectorRecipe
+from twin_assets.operations import rebuild as rebuild_module
 from twin_assets.operations.bootstrap import ensure_generations
 from twin_assets.operations.checks import evaluate_checks
 from twin_assets.operations.rebuild import rebuild
 from twin_assets.operations.twin import Twin
+from twin_assets.processing.encoder import Encoder, load_encoder
+from twin_assets.processing.encoder_options import EncoderOptions
 from twin_assets.processing.recipes import recipe_of
 
 pytestmark = pytest.mark.servers
@@ -64,6 +68,27 @@ def test_changes_go_on_while_a_generation_is_registered_and_not_created_yet(
     report = rebuild(twin, Snapshot.VECTOR, DataType.POSTS)
     assert report.generation.collection == building.collection
     assert report.documents == 1
+
+
+def test_a_rebuild_has_its_model_at_hand_before_a_stream_hears_of_the_generation(
+    twin: Twin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[list[GenerationStatus]] = []
+
+    def load_and_look(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
+        seen.append([found.status for found in twin.meta.generations(DataType.ARTICLES)])
+        return load_encoder(recipe, options)
+
+    monkeypatch.setattr(rebuild_module, "load_encoder", load_and_look)
+    rebuild(twin, Snapshot.VECTOR, DataType.ARTICLES)
+    assert len(seen) == 1
+    assert GenerationStatus.BUILDING not in seen[0]
+    without = twin.settings.model_copy(update={"text_model": "nobody/has-this-model"})
+    monkeypatch.setattr(twin, "settings", without)
+    known = twin.meta.generations(include_retired=True)
+    with pytest.raises(ModelUnavailable):
+        rebuild(twin, Snapshot.VECTOR, DataType.ARTICLES)
+    assert twin.meta.generations(include_retired=True) == known
 
 
 def test_a_rebuild_never_drops_the_collection_that_readers_see(twin: Twin) -> None:

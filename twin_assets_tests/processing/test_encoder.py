@@ -5,14 +5,17 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from twin_assets.errors import ModelUnavailable
+from twin_assets.models.recipe import VectorRecipe
 from twin_assets.processing import encoder
 from twin_assets.processing.encoder import Encoder, describe_model, load_encoder
 from twin_assets.processing.encoder_options import EncoderOptions
+from twin_assets.processing.hash_encoder import HashEncoder
 from twin_assets.processing.model_files import ModelDescription
 from twin_assets_tests.processing.builders import POOLING, vector_recipe, write_json
 
@@ -128,3 +131,25 @@ def test_hash_vectors_depend_on_the_text_alone_and_bring_like_texts_together() -
     assert np.array_equal(model.encode(["queues keep order"])[0], queues)
     assert queues @ same > queues @ other
     assert not np.array_equal(model.encode(["a b"]), model.encode(["b a"]))
+
+
+def test_a_loaded_encoder_waits_for_no_other_that_is_being_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    known, slow = (vector_recipe(model=f"hash-{size}", dimension=size) for size in (24, 40))
+    load(known)
+    asked, go_on = Event(), Event()
+
+    def load_slowly(recipe: VectorRecipe, options: EncoderOptions) -> Encoder:
+        asked.set()
+        assert go_on.wait(60)
+        return HashEncoder(recipe.dimension)
+
+    monkeypatch.setattr(encoder, "_load", load_slowly)
+    with ThreadPoolExecutor(2) as pool:
+        loading = pool.submit(load, slow)
+        assert asked.wait(60)
+        try:
+            assert pool.submit(load, known).result(10).dimension == 24
+            assert not loading.done()
+        finally:
+            go_on.set()
+        assert loading.result(60).dimension == 40
