@@ -126,8 +126,9 @@ def tell_tally(report: AuditReport, tally: Tally) -> None:
     report.chunks = tally.chunks
     report.quarantined = tally.quarantined
     report.add(Difference.UNPROCESSABLE, tally.unsupported)
-    report.add(Difference.ORPHAN, (f"{POINT_LABEL}{point_id}" for point_id in tally.foreign))
-    report.add(Difference.HEADLESS, (f"{POINT_LABEL}{point_id}" for point_id in tally.nameless))
+    # One that was found before and lies in this slice as well is met twice.
+    for kind, point_ids in ((Difference.ORPHAN, tally.foreign), (Difference.HEADLESS, tally.nameless)):
+        report.add(kind, (f"{POINT_LABEL}{point_id}" for point_id in dict.fromkeys(point_ids)))
 
 
 def conclude(
