@@ -20,7 +20,7 @@ from twin_assets.processing.encoder_options import Backend
 from twin_assets.processing.networks.conversion import FACTS_FILE
 
 # Raised whenever the same files would be converted in another way.
-CONVERSION = 1
+CONVERSION = 2
 LIMIT_S = 1800.0
 PACKAGES = {Backend.OPENVINO: "openvino", Backend.ONNX: "onnxruntime"}
 

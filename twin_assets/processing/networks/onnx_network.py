@@ -63,9 +63,12 @@ def convert(network: TorchNetwork, folder: Path) -> None:
 
 
 def quantize(folder: Path) -> None:
-    """Replace a converted model by one with weights of 8 bits, a step per channel."""
+    """Replace a converted model by one with weights of 8 bits, a step per channel.
+
+    Without a sign: products of signed ones overflow on processors without VNNI, which gives other vectors.
+    """
     from onnxruntime.quantization import QuantType, quantize_dynamic  # noqa: PLC0415 - only who converts
 
     model = folder / MODEL_FILE
-    quantize_dynamic(model, folder / INT8_FILE, weight_type=QuantType.QInt8, per_channel=True)
+    quantize_dynamic(model, folder / INT8_FILE, weight_type=QuantType.QUInt8, per_channel=True)
     model.unlink()
