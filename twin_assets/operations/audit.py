@@ -89,8 +89,8 @@ def audit(
     """Compare a generation with MongoDB, `with_vectors` down to the last letter and number.
 
     Waits `wait_s` at most for changes on their way, and on while the watermark moves at least every
-    `moving_s`. `progress` is called with the documents looked at and
-    their total. Raises GenerationMissing where Qdrant has no such collection.
+    `moving_s`. `progress` is called with the documents looked at and their total. Raises GenerationMissing
+    where Qdrant has no such collection.
     """
     started = clock()
     report = AuditReport(generation)
