@@ -15,6 +15,7 @@ from twin_assets.models.change import Change
 
 SUSPECT_ATTEMPTS = 3
 ROUND_S = 1.0
+LONGEST_ROUND_S = 8.0
 LARGEST_SHARE = 64
 
 
@@ -29,30 +30,36 @@ class Inbox(Protocol):
 
 
 class Pace:
-    """How many deliveries of each queue make a round of about a second.
+    """How many deliveries of each queue make a round: of about a second, or of more with a backlog.
 
     Small rounds show results soon and lose little in a crash; large ones save requests. Only the work
-    itself tells which is which, since a document has one chunk or ten thousand.
+    itself tells which is which, since a document has one chunk or ten thousand. While each round leaves some
+    behind, rounds may take longer: where a round costs more than what is in it, only larger ones catch up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._began: float | None = None
+        self._is_full = False
+        self._aim_s = ROUND_S
         self.share = 1
 
-    def begin(self) -> None:
-        """Note that a round begins, unless one is under way."""
+    def take(self, deliveries: int) -> None:
+        """Note how many of one queue join the round; the first ones begin it."""
         if self._began is None:
             self._began = self._clock()
+        self._is_full = self._is_full or deliveries >= self.share
 
     def end(self) -> None:
         """Double the share after a quick round, halve it after a slow one."""
         if self._began is None:
             return
         seconds, self._began = self._clock() - self._began, None
-        if seconds < ROUND_S / 2:
+        self._aim_s = min(LONGEST_ROUND_S, self._aim_s * 2) if self._is_full else ROUND_S
+        self._is_full = False
+        if seconds < self._aim_s / 2:
             self.share = min(LARGEST_SHARE, self.share * 2)
-        elif seconds > ROUND_S * 2:
+        elif seconds > self._aim_s * 2:
             self.share = max(1, self.share // 2)
 
 
@@ -78,7 +85,7 @@ class Intake:
             self._suspect = found[0]
             return self._take_suspect(queue)
         if trusted:
-            self._pace.begin()
+            self._pace.take(trusted)
         self._in_flow += trusted
         return found[:trusted]
 

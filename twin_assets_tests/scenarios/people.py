@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any
@@ -20,8 +20,13 @@ END_S = 60.0
 
 
 @contextmanager
-def writing(documents: Any, *, pace_s: float = PACE_S) -> Iterator[list[int]]:
-    """Write, edit and delete a few documents all the time; gives the numbers of the writes that returned."""
+def writing(
+    documents: Any, *, pace_s: float = PACE_S, may_write: Callable[[], bool] = lambda: True
+) -> Iterator[list[int]]:
+    """Write, edit and delete a few documents all the time; gives the numbers of the writes that returned.
+
+    `may_write` holds people back while it is false, so that they never write more than a machine can take.
+    """
     stop, written = threading.Event(), []
 
     def write(turn: int) -> None:
@@ -37,6 +42,8 @@ def writing(documents: Any, *, pace_s: float = PACE_S) -> Iterator[list[int]]:
         for turn in count():
             if stop.wait(pace_s):
                 return
+            if not may_write():
+                continue
             with suppress(PyMongoError):  # the next turn tries again, as people do
                 write(turn)
                 written.append(turn)

@@ -20,6 +20,7 @@ from twin_assets.operations.checks import CheckResult, evaluate_checks
 from twin_assets.operations.features import FeatureStore
 from twin_assets.operations.generations import drop, roll_back
 from twin_assets.operations.rebuild import rebuild
+from twin_assets.operations.watermark import watermark_lag_s
 from twin_assets.settings import Settings
 from twin_assets_tests.processing.tiny_t5 import write_tiny_t5
 from twin_assets_tests.scenarios.chaos.outage import struck_at
@@ -32,6 +33,7 @@ POST = DataType.POSTS
 POSTS = 30
 NEWS = 1000
 PACE_S = 0.3
+BEHIND_S = 3.0
 SOME_WRITES = 3
 
 
@@ -47,12 +49,12 @@ def instructor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def reading(settings: Settings) -> Iterator[list[int]]:
-    """Search all the time, and count what each search found."""
+    """Search all the time, with a breath in between, and count what each search found."""
     stop, found = threading.Event(), []
 
     def read() -> None:
         with FeatureStore(settings) as features:
-            while not stop.is_set():
+            while not stop.wait(PACE_S):
                 found.append(len(features.search(words(3, prefix="p7x"), types=["posts"])))
 
     with ThreadPoolExecutor(1) as pool:
@@ -88,6 +90,10 @@ def test_readers_and_writers_never_notice_that_the_model_changes(
         write_news("written while the new model is at work")
         assert text_of(twin, old, NEWS) == "written while the new model is at work"
 
+    def is_in_step() -> bool:
+        lag_s = watermark_lag_s(twin)
+        return lag_s is not None and lag_s <= BEHIND_S
+
     with capturing(), streaming():
         in_step()
         old = twin.live_generation(Snapshot.VECTOR, POST)
@@ -98,7 +104,10 @@ def test_readers_and_writers_never_notice_that_the_model_changes(
         assert (wanted.passed, wanted.metadata["current"]) == (False, 0)
         assert wanted.metadata["points"] > POSTS
         assert "twin rebuild posts" in wanted.metadata["note"]
-        with writing(documents, pace_s=PACE_S) as written, reading(settings) as found:
+        with (
+            writing(documents, pace_s=PACE_S, may_write=is_in_step) as written,
+            reading(settings) as found,
+        ):
             with struck_at(FaultPoint.BATCH_SCANNED, write_in_the_midst) as struck:
                 new = rebuild(twin, Snapshot.VECTOR, POST).generation
             assert struck.is_set()

@@ -1,11 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from twin_assets.broker.consumer import Delivery
 from twin_assets.models.change import Change
 from twin_assets.models.kinds import DataType
-from twin_assets.stream.intake import LARGEST_SHARE, SUSPECT_ATTEMPTS, Intake, Pace
+from twin_assets.stream.intake import (
+    LARGEST_SHARE,
+    LONGEST_ROUND_S,
+    ROUND_S,
+    SUSPECT_ATTEMPTS,
+    Intake,
+    Pace,
+)
 
 
 class FakeInbox:
@@ -95,15 +102,53 @@ def test_the_inbox_is_waited_for_only_when_nothing_is_in_hand():
     assert inbox.waits == 2
 
 
+def take_round(pace: Pace, clock: Clock, *, waiting: int, cost_s: Callable[[int], float]) -> int:
+    """Let one queue's waiting deliveries make a round, and return how many it took."""
+    taken = min(waiting, pace.share)
+    pace.take(taken)
+    clock.now += cost_s(taken)
+    pace.end()
+    return taken
+
+
 def test_the_share_grows_after_quick_rounds_and_shrinks_after_slow_ones():
     clock = Clock()
-    found = Pace(clock=clock)
+    pace = Pace(clock=clock)
     for _ in range(10):
-        found.begin()
-        clock.now += 0.1
-        found.end()
-    assert found.share == LARGEST_SHARE
-    found.begin()
-    clock.now += 5
-    found.end()
-    assert found.share == LARGEST_SHARE // 2
+        take_round(pace, clock, waiting=1000, cost_s=lambda _: 0.1)
+    assert pace.share == LARGEST_SHARE
+    take_round(pace, clock, waiting=1, cost_s=lambda _: 5)
+    assert pace.share == LARGEST_SHARE // 2
+
+
+def test_rounds_grow_until_a_backlog_shrinks_where_each_round_costs_more_than_its_deliveries():
+    clock = Clock()
+    pace = Pace(clock=clock)
+    waiting, arrivals_per_s = 500.0, 5.0
+    for _ in range(60):
+        began = clock.now
+        waiting -= take_round(pace, clock, waiting=int(waiting), cost_s=lambda taken: 1.2 + 0.01 * taken)
+        waiting += (clock.now - began) * arrivals_per_s
+    assert waiting <= 2 * arrivals_per_s
+    assert clock.now < 100
+
+
+def test_a_backlog_of_costly_documents_is_taken_in_small_rounds():
+    clock = Clock()
+    pace = Pace(clock=clock)
+    for _ in range(20):
+        take_round(pace, clock, waiting=1000, cost_s=lambda taken: 20.0 * taken)
+    assert pace.share == 1
+
+
+def test_a_round_may_take_long_only_while_the_last_one_left_some_behind():
+    clock = Clock()
+    pace = Pace(clock=clock)
+    for _ in range(20):
+        take_round(pace, clock, waiting=1000, cost_s=lambda taken: 0.2 * taken)
+    share = pace.share
+    assert ROUND_S < 0.2 * share < 2 * LONGEST_ROUND_S
+    for _ in range(10):
+        take_round(pace, clock, waiting=pace.share - 1, cost_s=lambda taken: 0.2 * taken)
+    assert pace.share < share
+    assert 0.2 * pace.share <= 2 * ROUND_S + 0.2
