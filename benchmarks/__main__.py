@@ -27,6 +27,7 @@ PARTS = {
     "audit": ("--sizes", "1000", "10000"),
     "rebuilds": ("--sizes", "1000"),
     "precision": ("--documents", "20"),
+    "distance": ("--documents", "200", "--ms", "50"),
     "transport": ("--chunks", "2000"),
 }
 
