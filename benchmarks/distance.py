@@ -12,7 +12,6 @@ import argparse
 import os
 import socket
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -24,9 +23,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.filled import POSTS, running_servers
+from benchmarks.flows import Flows, running_flows
 from benchmarks.report import Figures, keep
 from benchmarks.world import wait_for
-from twin_assets.operations.twin import Twin, open_twin
+from twin_assets.operations.twin import Twin
 from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stream import intake
 from twin_assets.stream.replica import run_stream
@@ -89,17 +89,11 @@ def _turn(twin: Twin, name: str, documents: int, delay_s: float, longest_s: floa
     """Return how many documents a second a stream applies that finds all of them waiting."""
     collection = twin.source.client[twin.settings.mongodb_database][POSTS.value]
     collection.insert_many(_post(f"{name}-{number}") for number in range(documents))
-    target, queues = twin.source.now(), twin.settings.rabbitmq_queues
+    target = twin.source.now()
     wait_for(lambda: _is_published(twin, target), "all of it lies in the queues")
     started = time.perf_counter()
-    with _streaming(twin, delay_s, longest_s) as failures:
-
-        def is_applied() -> bool:
-            if failures:
-                raise failures[0]
-            return (twin.meta.watermark(queues) or 0) >= target
-
-        wait_for(is_applied, "all is applied")
+    with _streaming(twin, delay_s, longest_s) as flows:
+        flows.wait_applied(twin, target)
         return documents / (time.perf_counter() - started)
 
 
@@ -109,29 +103,15 @@ def _is_published(twin: Twin, target: int) -> bool:
 
 
 @contextmanager
-def _streaming(twin: Twin, delay_s: float, longest_s: float) -> Iterator[list[BaseException]]:
-    """Run a stream in a thread, with Qdrant far away; gives what ends it before its time."""
+def _streaming(twin: Twin, delay_s: float, longest_s: float) -> Iterator[Flows]:
+    """Run a stream whose Qdrant is far away and whose rounds may take so long."""
     intake.LONGEST_ROUND_S = longest_s
     address = urlsplit(twin.settings.require_url("qdrant_url"))
-    stop, failures = threading.Event(), []
     with DistantServer(address.hostname, address.port, delay_s=delay_s) as distant:
         url = SecretStr(f"http://{LOOPBACK}:{distant.port}")
         settings = twin.settings.model_copy(update={"qdrant_url": url})
-
-        def run() -> None:
-            try:
-                with open_twin(settings) as own:
-                    run_stream(own, stop=stop)
-            except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
-                failures.append(error)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield failures
-        finally:
-            stop.set()
-            thread.join()
+        with running_flows(settings, lambda own, stop: run_stream(own, stop=stop)) as flows:
+            yield flows
 
 
 def _post(name: str) -> dict:

@@ -12,7 +12,6 @@ import argparse
 import os
 import statistics
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from rich.table import Table
 
 from benchmarks.busy import timed_network
 from benchmarks.filled import running_servers
+from benchmarks.flows import Flows, running_flows
 from benchmarks.naive import naive_seconds_per_chunk
 from benchmarks.report import keep
 from benchmarks.texts import articles
@@ -33,7 +33,7 @@ from twin_assets.models.chunk import ChunkModel
 from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets.operations.capture import run_capture
 from twin_assets.operations.processors import Processors
-from twin_assets.operations.twin import Twin, open_twin
+from twin_assets.operations.twin import Twin
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets.processing.recipes import vector_recipe
 from twin_assets.source.writer import storable
@@ -47,12 +47,12 @@ Figures = dict[str, float]
 
 
 class Stand:
-    """The open twin, a stream at work in this process, and what it says that it has embedded."""
+    """The open twin, the flows at work in this process, and what they say that they have embedded."""
 
-    def __init__(self, twin: Twin) -> None:
+    def __init__(self, twin: Twin, flows: Flows, seen: list[StreamProgress]) -> None:
         self.twin = twin
-        self.seen: list[StreamProgress] = []
-        self.failures: list[BaseException] = []
+        self.flows = flows
+        self.seen = seen
         self.processors = Processors.of(twin.settings)
         self.network = timed_network(twin.settings, vector_recipe(twin.settings, ARTICLES))
         self.documents = twin.source.client[twin.settings.mongodb_database][ARTICLES.value]
@@ -75,14 +75,7 @@ class Stand:
         """Act, wait until everything is applied; return the seconds and how many texts were embedded."""
         before, started = self._embedded(), time.perf_counter()
         act()
-        target, queues = self.twin.source.now(), self.twin.settings.rabbitmq_queues
-
-        def is_applied() -> bool:
-            if self.failures:
-                raise self.failures[0]
-            return (self.twin.meta.watermark(queues) or 0) >= target
-
-        wait_for(is_applied, "all is applied", pause_s=0.01)
+        self.flows.wait_applied(self.twin, self.twin.source.now(), pause_s=0.01)
         seconds, told = time.perf_counter() - started, len(self.seen)
         # The round that applied the last of it reports behind its markers; markers keep rounds coming.
         wait_for(lambda: len(self.seen) > told + 1, "the stream has reported", pause_s=0.01)
@@ -200,30 +193,15 @@ def edited(document: dict[str, Any]) -> dict[str, Any]:
 @contextmanager
 def at_work(twin: Twin) -> Iterator[Stand]:
     """Run capture and stream in threads of this process until the block ends."""
-    stand, stop = Stand(twin), threading.Event()
-
-    def run(flow: Callable[[Twin], None]) -> None:
-        try:
-            with open_twin(twin.settings) as own:
-                flow(own)
-        except BaseException as error:  # noqa: BLE001 - handed on to whoever waits
-            stand.failures.append(error)
-            stop.set()
-
-    flows: list[Callable[[Twin], None]] = [
-        lambda own: run_capture(own, stop=stop, report=lambda _: None),
-        lambda own: run_stream(own, stop=stop, report=stand.seen.append),
-    ]
-    threads = [threading.Thread(target=run, args=[flow]) for flow in flows]
-    for thread in threads:
-        thread.start()
-    try:
+    seen: list[StreamProgress] = []
+    with running_flows(
+        twin.settings,
+        lambda own, stop: run_capture(own, stop=stop, report=lambda _: None),
+        lambda own, stop: run_stream(own, stop=stop, report=seen.append),
+    ) as flows:
+        stand = Stand(twin, flows, seen)
         stand.measured(lambda: None)
         yield stand
-    finally:
-        stop.set()
-        for thread in threads:
-            thread.join()
 
 
 def _same(made: int, expected: int) -> None:
