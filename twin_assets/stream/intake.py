@@ -30,11 +30,12 @@ class Inbox(Protocol):
 
 
 class Pace:
-    """How many deliveries of each queue make a round: of about a second, or of more with a backlog.
+    """How many deliveries of each queue make a round: one of about a second, or of more with a backlog.
 
     Small rounds show results soon and lose little in a crash; large ones save requests. Only the work
-    itself tells which is which, since a document has one chunk or ten thousand. While each round leaves some
-    behind, rounds may take longer: where a round costs more than what is in it, only larger ones catch up.
+    itself tells which is which, since a document has one chunk or ten thousand. While rounds are full they
+    may take longer, each twice as long: where a round costs more than what is in it, only larger ones catch
+    up.
     """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

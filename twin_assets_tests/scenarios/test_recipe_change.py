@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -71,6 +72,11 @@ def recipe_check(twin) -> CheckResult:
     return result
 
 
+def keeps_up(twin) -> bool:
+    lag_s = watermark_lag_s(twin)
+    return lag_s is not None and lag_s <= BEHIND_S
+
+
 def text_of(twin, generation: Generation, number: int) -> str:
     return " ".join(twin.store.chunk_texts(generation.collection, f"int:{number}"))
 
@@ -90,10 +96,6 @@ def test_readers_and_writers_never_notice_that_the_model_changes(
         write_news("written while the new model is at work")
         assert text_of(twin, old, NEWS) == "written while the new model is at work"
 
-    def is_in_step() -> bool:
-        lag_s = watermark_lag_s(twin)
-        return lag_s is not None and lag_s <= BEHIND_S
-
     with capturing(), streaming():
         in_step()
         old = twin.live_generation(Snapshot.VECTOR, POST)
@@ -104,10 +106,8 @@ def test_readers_and_writers_never_notice_that_the_model_changes(
         assert (wanted.passed, wanted.metadata["current"]) == (False, 0)
         assert wanted.metadata["points"] > POSTS
         assert "twin rebuild posts" in wanted.metadata["note"]
-        with (
-            writing(documents, pace_s=PACE_S, may_write=is_in_step) as written,
-            reading(settings) as found,
-        ):
+        people = writing(documents, pace_s=PACE_S, may_write=partial(keeps_up, twin))
+        with people as written, reading(settings) as found:
             with struck_at(FaultPoint.BATCH_SCANNED, write_in_the_midst) as struck:
                 new = rebuild(twin, Snapshot.VECTOR, POST).generation
             assert struck.is_set()

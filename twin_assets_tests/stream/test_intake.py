@@ -141,7 +141,7 @@ def test_a_backlog_of_costly_documents_is_taken_in_small_rounds():
     assert pace.share == 1
 
 
-def test_a_round_may_take_long_only_while_the_last_one_left_some_behind():
+def test_rounds_that_are_not_full_take_about_a_second_again():
     clock = Clock()
     pace = Pace(clock=clock)
     for _ in range(20):
