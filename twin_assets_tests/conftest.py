@@ -24,6 +24,10 @@ VHOSTS_AT_ONCE = 40
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+# Coverage installs a trace function in each thread as it starts. While an audit hook written in Python runs,
+# as filelock's does, CPython 3.11 refuses any other thread's trace function, and that thread ends unrun.
+sys.addaudithook = lambda hook: None
+
 # `make test ARGS="-k ..."` hands these to every make that a test runs, which means another thing by them.
 for _name in ("MAKEFLAGS", "ARGS"):
     os.environ.pop(_name, None)

@@ -219,8 +219,10 @@ def test_of_several_that_start_at_once_one_converts(monkeypatch: pytest.MonkeyPa
     def convert(backend: Backend, files: ModelFiles, *, into: Path) -> None:
         conversions.append(into)
         assert others_wait.wait(30)
-        into.mkdir()
-        (into / FACTS_FILE).write_text("{}")
+        made = tmp_path / "made"
+        made.mkdir()
+        (made / FACTS_FILE).write_text("{}")
+        made.rename(into)  # as the program does: the folder is there only once it is complete
 
     monkeypatch.setattr(converted, "_convert", convert)
     with ThreadPoolExecutor(3) as threads:
@@ -230,6 +232,22 @@ def test_of_several_that_start_at_once_one_converts(monkeypatch: pytest.MonkeyPa
         others_wait.set()
         assert len({each.result(60) for each in found}) == 1
     assert len(conversions) == 1
+
+
+@pytest.mark.parametrize("facts", [b"", b"\xff", None])
+def test_a_damaged_folder_is_named_with_what_to_do(
+    facts: bytes | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def convert(backend: Backend, files: ModelFiles, *, into: Path) -> None:
+        into.mkdir()
+        if facts is not None:
+            (into / FACTS_FILE).write_bytes(facts)
+
+    monkeypatch.setattr(converted, "_convert", convert)
+    with pytest.raises(
+        NotConverted, match=rf"{tmp_path}/onnx-\S+ is damaged; delete it, and it is made anew"
+    ):
+        converted_folder(Backend.ONNX, minilm_files(), home=tmp_path)
 
 
 def test_other_weights_prompts_and_lengths_are_converted_anew(tiny_t5: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from twin_assets.models.kinds import DataType
 from twin_assets.operations.processors import Processors
 from twin_assets.processing.dispatch import RawDispatcher
 from twin_assets_tests.processing.builders import document, vector_recipe
-from twin_assets_tests.security.watching import touching
+from twin_assets_tests.security.watching import watching
 
 CHANGE = Change(type=DataType.POSTS, entry="int:1", revision=1)
 FIELDS = json.loads(encode_change(CHANGE))
+Watched = Callable[..., tuple[Any, list[str]]]
 
 
 class _Bomb:
@@ -66,20 +68,28 @@ HOSTILE_CONTENTS = [{"text": text} for text in HOSTILE_TEXTS] + [
 ]
 
 
-def test_the_watching_sees_a_file_that_is_read_and_a_pickle_that_is_loaded() -> None:
-    with touching() as seen:
-        Path(__file__).read_text()
-        pickle.loads(HOSTILE_BODIES["pickle"])
+@pytest.fixture(scope="module")
+def watched() -> Iterator[Watched]:
+    with watching() as watched:
+        yield watched
+
+
+def test_the_watching_sees_a_file_that_is_read_and_a_pickle_that_is_loaded(watched: Watched) -> None:
+    _, seen = watched(_read_and_load)
     kinds = {event.partition(" ")[0] for event in seen}
     assert kinds >= {"open", "pickle.find_class", "os.system"}
 
 
+def _read_and_load() -> None:
+    Path(__file__).read_text()
+    pickle.loads(HOSTILE_BODIES["pickle"])
+
+
 @pytest.mark.parametrize("body", HOSTILE_BODIES.values(), ids=HOSTILE_BODIES.keys())
 @pytest.mark.parametrize("read", [decode, decode_dead_letter])
-def test_a_hostile_message_is_malformed_and_touches_nothing(read: Any, body: bytes) -> None:
-    _refuse(read, b"")  # whatever is loaded once for all refusals is not the message's doing
-    with touching() as seen:
-        said = _refuse(read, body)
+def test_a_hostile_message_is_malformed_and_touches_nothing(watched: Watched, read: Any, body: bytes) -> None:
+    watched(_refuse, read, b"")  # whatever is loaded once for all refusals is not the message's doing
+    said, seen = watched(_refuse, read, body)
     assert seen == []
     assert "\n" not in said
     assert len(said) < 200
@@ -114,16 +124,15 @@ def test_a_body_over_the_limit_is_refused_before_it_is_parsed(
 @pytest.mark.parametrize("data_type", DataType)
 @pytest.mark.parametrize("content", HOSTILE_CONTENTS, ids=range(len(HOSTILE_CONTENTS)))
 def test_a_hostile_document_is_processed_as_text_and_touches_nothing(
-    data_type: DataType, content: dict[str, Any]
+    watched: Watched, data_type: DataType, content: dict[str, Any]
 ) -> None:
-    processors = Processors(max_chunks=100)
-    _process(processors, data_type, {"a.py": "x = 1\n", "b.md": "# text"})
-    with touching() as seen:
-        _process(processors, data_type, content)
+    watched(_process, data_type, {"a.py": "x = 1\n", "b.md": "# text"})
+    _, seen = watched(_process, data_type, content)
     assert seen == []
 
 
-def _process(processors: Processors, data_type: DataType, content: dict[str, Any]) -> None:
+def _process(data_type: DataType, content: dict[str, Any]) -> None:
+    processors = Processors(max_chunks=100)
     links = {"link": "file:///etc/passwd", "image": "http://192.0.2.1/pixel.png"}
     recipe = vector_recipe()
     raw = RawDispatcher.dispatch(data_type, "int:1", document(data_type, content) | links)

@@ -1,13 +1,19 @@
-"""Sees what a piece of code touches: files, sockets, programs, modules. Python's own audit events say so."""
+"""Sees what a piece of code touches: files, sockets, programs, modules. Python's own audit events say so.
+
+The code runs in a process of its own: an audit hook cannot be taken back, and the tests' own process takes
+none (`conftest.py` says why).
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from threading import get_ident
+from multiprocessing import get_context
 from typing import Any
 
+LIMIT_S = 120.0
 TOUCHING = (
     "open",
     "import",
@@ -20,26 +26,32 @@ TOUCHING = (
     "urllib.",
     "ctypes.",
 )
-_watched: dict[int, list[str]] = {}  # by thread
-
-
-def _note(event: str, arguments: tuple[Any, ...]) -> None:
-    if not _watched:
-        return  # nobody watches; at the interpreter's end the dictionary itself is gone
-    seen = _watched.get(get_ident())
-    if seen is not None and event.startswith(TOUCHING):
-        seen.append(f"{event} {arguments!r:.200}")
-
-
-sys.addaudithook(_note)  # for good: a hook cannot be taken back, so it looks only where it is asked to
+_seen: list[str] | None = None  # while somebody watches
 
 
 @contextmanager
-def touching() -> Iterator[list[str]]:
-    """Collect what the code inside touches, on this thread."""
-    seen: list[str] = []
-    _watched[get_ident()] = seen
+def watching() -> Iterator[Callable[..., tuple[Any, list[str]]]]:
+    """Give a function that calls another in that process, and returns its result and what it touched.
+
+    What that function loads once, whoever asks first, is seen at the first call. All must pickle.
+    """
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_watch_process) as process:
+        yield lambda work, *arguments: process.submit(_watch, work, *arguments).result(LIMIT_S)
+
+
+def _watch_process() -> None:
+    sys.addaudithook(_note)
+
+
+def _note(event: str, arguments: tuple[Any, ...]) -> None:
+    if _seen is not None and event.startswith(TOUCHING):
+        _seen.append(f"{event} {arguments!r:.200}")
+
+
+def _watch(work: Callable[..., Any], *arguments: Any) -> tuple[Any, list[str]]:
+    global _seen  # noqa: PLW0603 - the hook of this process has no other place to look
+    seen = _seen = []
     try:
-        yield seen
+        return work(*arguments), seen
     finally:
-        del _watched[get_ident()]
+        _seen = None

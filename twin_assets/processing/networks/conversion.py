@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import tempfile
 import warnings
@@ -63,6 +64,7 @@ def main() -> None:
             shutil.rmtree(made)
             made.mkdir()
         (made / FACTS_FILE).write_text(json.dumps(facts), encoding="utf-8")
+        _reach_the_disk(made)
         made.rename(into)
 
 
@@ -92,6 +94,14 @@ def _convert(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]:
     if cosine <= LEAST_COSINES[arguments.precision]:
         return {"refused": f"its vectors are not torch's: a cosine of {cosine:.5f}"}
     return {"padding_id": reference.padding_id, "least_cosine": cosine}
+
+
+def _reach_the_disk(folder: Path) -> None:
+    """Wait until the files are stored: no crash of the machine leaves the name without its contents."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
 
 
 def _arguments() -> argparse.Namespace:

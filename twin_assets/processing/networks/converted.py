@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from twin_assets.models.recipe import Precision
 from twin_assets.processing.encoder_options import Backend
@@ -74,10 +75,19 @@ def converted_folder(backend: Backend, files: ModelFiles, *, home: Path) -> Path
                     _convert(backend, files, into=folder)
     except OSError as error:
         raise NotConverted(f"{home} cannot be written: {error.strerror}") from error
-    refused = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8")).get("refused")
+    refused = _facts(folder).get("refused")
     if refused:
         raise NotConverted(refused)
     return folder
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    """Return what the conversion wrote of itself. Raises NotConverted where that cannot be read."""
+    try:
+        facts: dict[str, Any] = json.loads((folder / FACTS_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise NotConverted(f"{folder} is damaged; delete it, and it is made anew") from error
+    return facts
 
 
 def _convert(backend: Backend, files: ModelFiles, *, into: Path) -> None:
