@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import psutil
+
 T = TypeVar("T")
 POLL_S = 0.02
 
@@ -20,3 +22,11 @@ def wait_until(condition: Callable[[], T], *, what: str, limit_s: float = 30.0, 
         if time.monotonic() > end:
             raise AssertionError(f"{what}: not within {limit_s} s; last seen: {value!r}")
         time.sleep(poll_s)
+
+
+def is_gone(process: psutil.Process) -> bool:
+    """Say whether a process has ended, collected by its parent or not: in a container nobody may."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True

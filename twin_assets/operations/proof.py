@@ -17,6 +17,7 @@ from twin_assets.operations.twin import Twin
 Pause = Callable[[float], None]
 HEALING_ROUNDS = 2
 PROOF_WAIT_S = 30.0
+TELL_AFTER_S = 10.0
 # A generation of another recipe is what a rollback is for.
 RECIPE_CHECK = "has_current_recipe"
 
@@ -59,12 +60,12 @@ def _audit(
 
 
 def _telling(generation: Generation, pause: Pause) -> Pause:
-    """Have the log told, once, that a proof takes longer than usual and why."""
+    """Have the log told, once, that a proof has waited for some seconds and what for."""
     waited_s = 0.0
 
     def wait(seconds: float) -> None:
         nonlocal waited_s
-        if waited_s < PROOF_WAIT_S <= waited_s + seconds:
+        if waited_s < TELL_AFTER_S <= waited_s + seconds:
             log.warning("the proof of %s waits for the stream, which is behind", generation.collection)
         waited_s += seconds
         pause(seconds)

@@ -39,7 +39,7 @@ RESET_SENSOR = (
 
 
 class DagsterApi:
-    """Dagster's GraphQL at `url`; every method raises StackError where it does not answer.
+    """Dagster's GraphQL at `url`; all but `is_up` and `is_loaded` raise StackError where it does not answer.
 
     User and password in the URL are for a proxy before Dagster, which has no login of its own.
     """
@@ -66,8 +66,11 @@ class DagsterApi:
         return None
 
     def is_loaded(self) -> bool:
-        """Say whether every code location has been loaded, well or not."""
-        entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        """Say whether every code location has been loaded, well or not; False while it is too busy to say."""
+        try:
+            entries = self._ask(LOCATIONS)["workspaceOrError"]["locationEntries"]
+        except StackError:
+            return False
         return bool(entries) and all(entry["loadStatus"] == "LOADED" for entry in entries)
 
     def unreachable_locations(self) -> list[str]:

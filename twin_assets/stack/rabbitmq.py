@@ -50,6 +50,7 @@ class RabbitServer(Server):
 
     name = "rabbitmq"
     epilogue = "Crash dump is being written"
+    start_timeout_s = 180.0  # a quarter of a minute alone, several times that where others start as well
 
     def __init__(
         self, state: Path, *, port: int, dist_port: int, epmd_port: int, vhosts: Collection[str] = ("/",)

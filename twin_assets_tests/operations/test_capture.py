@@ -349,6 +349,7 @@ def test_an_unsupported_id_is_a_dead_letter_and_its_neighbours_go_on(
         capturing.until_ready()
         database.posts.insert_many([post(1), post(2.5), post(3)])
         capturing.until_published("posts/int:1", "posts/int:3")
+        wait_until(lambda: twin.publisher.dead, what="the letter, which is published after them")
         assert [(letter.stage, letter.type) for letter in twin.publisher.dead] == [
             ("capturing", DataType.POSTS)
         ]

@@ -49,7 +49,7 @@ def server(server_binaries: dict[str, Path], tmp_path: Path) -> Iterator[SmallOp
 
 @pytest.fixture
 def client(server: SmallOplogServer) -> Iterator[Client]:
-    with connect(server.url, timeout_s=1) as opened:
+    with connect(server.url, timeout_s=5) as opened:
         yield opened
 
 

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
 from pydantic import SecretStr
 
 from twin_assets.settings import Settings
@@ -63,14 +62,6 @@ def long_run(settings: Settings, *command: str) -> Iterator[LongRun]:
     finally:
         process.kill()
         process.wait(END_S)
-
-
-def is_gone(process: psutil.Process) -> bool:
-    """Say whether a process has ended, collected by its parent or not."""
-    try:
-        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
 
 
 def environment_of(settings: Settings) -> dict[str, str]:

@@ -26,9 +26,8 @@ from twin_assets.stack.stack import LocalStack
 from twin_assets_tests.free_ports import free_port
 from twin_assets_tests.scenarios.consumers import BrokerView
 from twin_assets_tests.scenarios.documents import post
-from twin_assets_tests.scenarios.processes import is_gone
 from twin_assets_tests.scenarios.runs import dagster_instance, events_of, mark_failed, worker_of
-from twin_assets_tests.waiting import wait_until
+from twin_assets_tests.waiting import is_gone, wait_until
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 

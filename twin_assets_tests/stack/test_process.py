@@ -12,7 +12,7 @@ import pytest
 
 from twin_assets.stack import process as module
 from twin_assets.stack.process import ChildProcess, Launch
-from twin_assets_tests.waiting import wait_until
+from twin_assets_tests.waiting import is_gone, wait_until
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 SLEEP = Launch(["sleep", "1000"], ENVIRONMENT)
@@ -104,15 +104,11 @@ def test_process_deaf_to_sigterm_is_killed(child: ChildProcess) -> None:
 
 def test_children_that_a_killed_process_left_behind_are_cleared_away(child: ChildProcess) -> None:
     child.start(WITH_CHILD)
-    orphan = int(_first_log_line(child))
+    orphan = psutil.Process(int(_first_log_line(child)))
     _running(child).kill()
     wait_until(child.has_died, what="death noticed")
     child.stop()
-    wait_until(lambda: not _is_alive(orphan), what="the orphan's end")
-
-
-def _is_alive(pid: int) -> bool:
-    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    wait_until(lambda: is_gone(orphan), what="the orphan's end")
 
 
 def test_ctrl_c_in_the_terminal_does_not_reach_it(child: ChildProcess) -> None:

@@ -15,7 +15,7 @@ from dagster._grpc.types import ExecuteRunArgs
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from twin_assets.stack.process import MARK
-from twin_assets_tests.scenarios.processes import is_gone
+from twin_assets_tests.waiting import is_gone
 
 # In Dagster's home: each run's pid and output.
 FOLDER = "runs"

@@ -20,9 +20,9 @@ from twin_assets.settings import URL_SCHEMES, Settings, load_settings
 from twin_assets.stack.process import MARK
 from twin_assets.stack.stack import LocalStack
 from twin_assets_tests.scenarios.consumers import BrokerView, Consumers
-from twin_assets_tests.scenarios.processes import environment_of, is_gone
+from twin_assets_tests.scenarios.processes import environment_of
 from twin_assets_tests.scenarios.runs import dagster_instance, worker_of
-from twin_assets_tests.waiting import wait_until
+from twin_assets_tests.waiting import is_gone, wait_until
 
 START_S = 400.0
 RUN_S = 300.0

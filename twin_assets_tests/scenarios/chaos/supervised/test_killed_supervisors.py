@@ -9,8 +9,7 @@ import pytest
 from twin_assets.cli.long_runs import dagster_api
 from twin_assets.defs.upkeep import pause_after
 from twin_assets_tests.scenarios.chaos.supervised.dev_stack import POLL_S, RUN_S
-from twin_assets_tests.scenarios.processes import is_gone
-from twin_assets_tests.waiting import wait_until
+from twin_assets_tests.waiting import is_gone, wait_until
 
 pytestmark = [
     pytest.mark.servers,
