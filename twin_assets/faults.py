@@ -22,6 +22,7 @@ class FaultPoint(StrEnum):
     ACKNOWLEDGED = "write: the acknowledgement is on its way"
     CHANGES_PUBLISHED = "capture: changes are confirmed, the position is not saved"
     POSITION_SAVED = "capture: the position is saved"
+    PAGE_PUBLISHED = "capture: a page of documents is published, others may not be"
     SNAPSHOT_PUBLISHED = "capture: every document is published, no position is saved"
     GENERATION_REGISTERED = "rebuild: a generation is registered, its collection does not exist"
     COLLECTION_CREATED = "rebuild: the collection exists, nothing is scanned"

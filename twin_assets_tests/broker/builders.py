@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -42,6 +43,11 @@ def await_until(condition: Callable[[], bool], *, timeout_s: float = PATIENCE_S)
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         time.sleep(0.01)
+
+
+def await_thread_end(name: str) -> None:
+    """Wait until a thread is listed no more, which is a moment after it has said that it is over."""
+    await_until(lambda: name not in [thread.name for thread in threading.enumerate()])
 
 
 def receive(consumer: ChangeConsumer, queue: int, count: int) -> list[Delivery]:

@@ -9,6 +9,7 @@ from twin_assets.broker.connection import close_connection, open_connection, par
 from twin_assets.broker.depth import queue_depths
 from twin_assets.broker.io_thread import IoThread
 from twin_assets.errors import BrokerUnavailable, ConfigurationError
+from twin_assets_tests.broker.builders import await_thread_end
 
 SECRET = "s3cret-w0rd"
 
@@ -120,7 +121,7 @@ def test_closing_the_thread_ends_what_still_runs_and_the_thread() -> None:
     io.close()
     caller.join(5)
     assert "closed meanwhile" in str(outcome[0])
-    assert "test io" not in [thread.name for thread in threading.enumerate()]
+    await_thread_end("test io")
     io.close()
 
 

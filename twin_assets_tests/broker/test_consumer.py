@@ -14,6 +14,7 @@ from twin_assets.broker.topology import queue_name
 from twin_assets.errors import ConfigurationError, MalformedMessage
 from twin_assets_tests.broker.builders import (
     CuttingProxy,
+    await_thread_end,
     await_until,
     change,
     changes,
@@ -67,7 +68,7 @@ def test_no_more_than_prefetch_is_handed_over_until_it_is_acknowledged(rabbitmq_
         held = receive(consumer, 0, PREFETCH)
         assert consumer.flush(10)  # a round trip: what was on its way is here
         assert consumer.poll(0, 100) == []
-        assert total(rabbitmq_url) == 10 - PREFETCH
+        await_until(lambda: total(rabbitmq_url) == 10 - PREFETCH)
         consumer.acknowledge(held[:1])
         assert positions(receive(consumer, 0, 1)) == [PREFETCH]
 
@@ -113,6 +114,21 @@ def test_acknowledgements_leave_before_an_orderly_close(rabbitmq_url: str) -> No
         consumer.acknowledge(receive(consumer, 0, 3))
     with consumer_of(rabbitmq_url) as successor:
         assert positions(receive(successor, 0, 2)) == [3, 4]
+
+
+def test_what_comes_before_the_word_that_the_subscription_stands_is_acknowledged_too(
+    rabbitmq_url: str,
+) -> None:
+    fill(rabbitmq_url, 3)
+    with consumer_of(rabbitmq_url) as consumer:
+        held = receive(consumer, 0, 3)
+        await_until(lambda: consumer.connected)
+        consumer._links[0].is_subscribed = False
+        consumer.acknowledge(held)
+        assert consumer.flush(10)
+        consumer._links[0].is_subscribed = True
+    await_until(lambda: has_left(rabbitmq_url))
+    await_until(lambda: total(rabbitmq_url) == 0)
 
 
 def test_a_lost_connection_redelivers_in_order_and_counts_attempts(rabbitmq_url: str) -> None:
@@ -248,7 +264,7 @@ def test_a_refused_login_is_raised_on_opening(rabbitmq_url: str) -> None:
     consumer = consumer_of(rabbitmq_url.replace("guest:guest", "guest:wrong"))
     with pytest.raises(ConfigurationError, match="refuses the login"), consumer:
         pass
-    assert "twin consumer" not in [thread.name for thread in threading.enumerate()]
+    await_thread_end("twin consumer")
 
 
 def test_a_closed_consumer_ignores_acknowledgements(rabbitmq_url: str) -> None:
@@ -258,7 +274,7 @@ def test_a_closed_consumer_ignores_acknowledgements(rabbitmq_url: str) -> None:
     consumer.close()
     consumer.acknowledge(held)
     assert not consumer.flush(1)
-    assert "twin consumer" not in [thread.name for thread in threading.enumerate()]
+    await_thread_end("twin consumer")
 
 
 def test_leaving_a_broker_that_does_not_answer_is_bounded(rabbitmq_url: str) -> None:
@@ -270,7 +286,7 @@ def test_leaving_a_broker_that_does_not_answer_is_bounded(rabbitmq_url: str) -> 
         started = time.monotonic()
         consumer.close()
         assert time.monotonic() - started < 15
-    assert "twin consumer" not in [thread.name for thread in threading.enumerate()]
+    await_thread_end("twin consumer")
 
 
 def test_a_silent_broker_is_given_up_by_its_missing_heartbeats(rabbitmq_url: str) -> None:

@@ -23,8 +23,8 @@ def test_depths_count_messages_letters_and_consumers(rabbitmq_url: str) -> None:
         publisher.publish_marker(marker(1))
         publisher.publish_dead([letter(1)])
         expected = QueueDepths(ready=(1, 1), total=2, dead=1, consumers=(0, 0), missing=())
-        assert queue_depths(rabbitmq_url, 2) == expected
+        await_until(lambda: queue_depths(rabbitmq_url, 2) == expected)
         with ChangeConsumer(rabbitmq_url, queues=2, indexes=[1], prefetch=1) as consumer:
             await_until(lambda: consumer.connected)
-            assert queue_depths(rabbitmq_url, 2).consumers == (0, 1)
-            assert queue_depths(rabbitmq_url, 2).ready == (1, 0)
+            await_until(lambda: queue_depths(rabbitmq_url, 2).consumers == (0, 1))
+            await_until(lambda: queue_depths(rabbitmq_url, 2).ready == (1, 0))

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from itertools import count
 
 import pytest
+from yarl import URL
 
 from twin_assets.broker import link_keeper
 from twin_assets.broker.consumer import ChangeConsumer
+from twin_assets.broker.link_keeper import LinkKeeper
 from twin_assets.broker.publisher import ChangePublisher
-from twin_assets.broker.topology import queue_names
+from twin_assets.broker.queue_link import QueueLink
+from twin_assets.broker.topology import QueueState, queue_names
 from twin_assets.models.change import Marker
 from twin_assets_tests.broker.builders import await_until, delete_queues, marker
 
@@ -63,7 +67,7 @@ def test_a_queue_that_alone_is_silent_is_subscribed_again(
     rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(link_keeper, "LOOK_PAUSE_S", 0.1)
-    monkeypatch.setattr(link_keeper, "SILENCE_S", 0.5)
+    monkeypatch.setattr(link_keeper, "SILENCE_S", 2.0)
     with (
         ChangePublisher(rabbitmq_url, queues=2) as publisher,
         ChangeConsumer(rabbitmq_url, queues=2, indexes=range(2), prefetch=4) as consumer,
@@ -80,6 +84,39 @@ def test_a_queue_that_alone_is_silent_is_subscribed_again(
 
         await_until(is_subscribed_again)
         assert len(epochs) == 1
+
+
+def test_a_queue_without_a_consumer_is_given_up_at_the_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker counts none as well where the queue's leader is just too busy to say."""
+    given_up: list[int] = []
+    before_each_look: list[list[int]] = []
+
+    class Subscribed(QueueLink):
+        is_waiting = False
+
+        def give_up(self, epoch: int) -> None:
+            given_up.append(epoch)
+
+    link = Subscribed(0, prefetch=1, epochs=count(1), on_message=lambda: None)
+    link.is_subscribed, link.epoch = True, 7
+    looks = iter([1, 0, 1, 0, 0])
+
+    async def find(connection: object, names: list[str]) -> dict[str, QueueState]:
+        before_each_look.append(list(given_up))
+        consumers = next(looks, None)
+        if consumers is None:
+            raise EOFError("enough looks")
+        return {name: QueueState(ready=0, consumers=consumers) for name in names}
+
+    async def look() -> None:
+        keeper = LinkKeeper(URL("amqp://nowhere"), queues=1, links=[link], on_attempt=lambda _: None)
+        await keeper._look_for_the_lost(object())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(link_keeper, "LOOK_PAUSE_S", 0.0)
+    monkeypatch.setattr(link_keeper, "find_queues", find)
+    with pytest.raises(EOFError):
+        asyncio.run(look())
+    assert before_each_look == [[], [], [], [], [], [7]]
 
 
 def test_a_task_that_swallows_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:

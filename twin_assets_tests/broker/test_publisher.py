@@ -13,6 +13,7 @@ from twin_assets.errors import BrokerUnavailable, QueuesMissing
 from twin_assets.models.change import Change
 from twin_assets_tests.broker.builders import (
     CuttingProxy,
+    await_thread_end,
     await_until,
     change,
     changes,
@@ -47,7 +48,8 @@ def test_a_marker_goes_to_every_queue_behind_what_came_before(rabbitmq_url: str)
     with ChangePublisher(rabbitmq_url, queues=QUEUES) as publisher:
         publisher.publish(changes(12))
         publisher.publish_marker(marker(99))
-        counts = queue_depths(rabbitmq_url, QUEUES).ready
+        await_until(lambda: queue_depths(rabbitmq_url, QUEUES).total == 12 + QUEUES)
+        counts = [sum(queue_index(each.key, QUEUES) == i for each in changes(12)) + 1 for i in range(QUEUES)]
         with ChangeConsumer(rabbitmq_url, queues=QUEUES, indexes=range(QUEUES), prefetch=50) as consumer:
             assert [positions(receive(consumer, i, counts[i]))[-1] for i in range(QUEUES)] == [99] * QUEUES
 
@@ -76,7 +78,7 @@ def test_a_letter_makes_its_queue_anew_and_no_other(rabbitmq_url: str) -> None:
     with ChangePublisher(rabbitmq_url, queues=QUEUES, declare=False) as publisher:
         publisher.publish_dead([letter(1)])
         assert publisher.queues_missing() == [queue_name(1)]
-    assert queue_depths(rabbitmq_url, QUEUES).dead == 1
+    await_until(lambda: queue_depths(rabbitmq_url, QUEUES).dead == 1)
 
 
 def test_a_publisher_that_does_not_declare_leaves_missing_queues_missing(rabbitmq_url: str) -> None:
@@ -98,7 +100,7 @@ def test_a_lost_connection_is_unavailable_once_and_then_made_anew(rabbitmq_url: 
         assert "guest" not in str(caught.value)
         proxy.is_refusing = False
         assert publisher.publish(changes(3)) == 3
-    assert queue_depths(rabbitmq_url, 1).total == 6
+    await_until(lambda: queue_depths(rabbitmq_url, 1).total == 6)
 
 
 def test_a_connection_lost_between_the_windows_of_a_call_is_unavailable_or_made_anew(
@@ -116,18 +118,20 @@ def test_a_connection_lost_between_the_windows_of_a_call_is_unavailable_or_made_
             publisher.publish(cut_midway())
         except BrokerUnavailable:
             publisher.publish(changes(10))
-    assert queue_depths(rabbitmq_url, 1).total >= 10
+    await_until(lambda: queue_depths(rabbitmq_url, 1).total >= 10)
 
 
-def test_publishing_without_an_answer_is_bounded(rabbitmq_url: str) -> None:
+def test_publishing_without_an_answer_is_bounded(rabbitmq_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         CuttingProxy(rabbitmq_url) as proxy,
-        ChangePublisher(proxy.url, queues=1, confirm_timeout_s=0.3) as publisher,
+        ChangePublisher(proxy.url, queues=1) as publisher,
     ):
         publisher.publish([change(1)])
         proxy.is_mute = True
-        with pytest.raises(BrokerUnavailable, match=r"no confirm within 0\.3 s by twin\.changes\.0;"):
-            publisher.publish([change(2)])
+        with monkeypatch.context() as short:
+            short.setattr(publisher, "_confirm_timeout_s", 0.3)
+            with pytest.raises(BrokerUnavailable, match=r"no confirm within 0\.3 s by twin\.changes\.0;"):
+                publisher.publish([change(2)])
         proxy.is_mute = False
         assert publisher.publish([change(2)]) == 1
 
@@ -157,4 +161,4 @@ def test_a_closed_publisher_says_so(rabbitmq_url: str) -> None:
 def test_a_broker_that_is_down_is_unavailable_on_opening() -> None:
     with pytest.raises(BrokerUnavailable), ChangePublisher("amqp://127.0.0.1:1/", queues=1):
         pass
-    assert "twin publisher" not in [thread.name for thread in threading.enumerate()]
+    await_thread_end("twin publisher")

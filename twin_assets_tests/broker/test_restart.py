@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from twin_assets.stack.ports import LOOPBACK
 from twin_assets.stack.rabbitmq import NODE, EpmdServer, RabbitServer
 from twin_assets_tests.broker.builders import await_until, changes, letter, positions, receive
 from twin_assets_tests.free_ports import free_port
+from twin_assets_tests.scenarios.own_servers import await_registered
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 RESTART_S = 60.0
@@ -27,15 +27,6 @@ RESTART_S = 60.0
 @dataclass(frozen=True)
 class OwnBroker:
     server: RabbitServer
-
-    def await_registered(self, since: float) -> None:
-        """A quorum queue is on disk a second after it is made; killed before that, it never has a leader."""
-
-        def is_written() -> bool:
-            found = list(self.server.folder.glob("mnesia/*/quorum/*/names.dets"))
-            return any(path.stat().st_mtime > since for path in found)
-
-        await_until(is_written)
 
     def kill(self) -> None:
         process = self.server.process.find()
@@ -73,13 +64,12 @@ def test_all_recover_from_a_killed_broker_and_nothing_confirmed_is_lost(own_brok
     url = own_broker.server.url
     with ExitStack() as stack:
         publisher = stack.enter_context(ChangePublisher(url, queues=2))
-        declared_at = time.time()
         consumer = stack.enter_context(ChangeConsumer(url, queues=2, indexes=[0, 1], prefetch=5))
         letters = stack.enter_context(DeadLetters(url))
         publisher.publish_dead([letter(1)])
         assert publisher.publish(changes(40)) == 40
         held = [receive(consumer, index, 5) for index in (0, 1)]
-        own_broker.await_registered(since=declared_at)
+        await_registered(own_broker.server, url, queues=2)
         own_broker.kill()
         await_until(lambda: not consumer.connected)
         with pytest.raises(BrokerUnavailable):
@@ -102,7 +92,7 @@ def test_all_recover_from_a_killed_broker_and_nothing_confirmed_is_lost(own_brok
 
 
 def test_a_broker_out_of_memory_blocks_publishing_with_a_limit_and_a_reason(own_broker: OwnBroker) -> None:
-    with ChangePublisher(own_broker.server.url, queues=2, confirm_timeout_s=0.5) as publisher:
+    with ChangePublisher(own_broker.server.url, queues=2, confirm_timeout_s=3) as publisher:
         own_broker.control("set_vm_memory_high_watermark", "absolute", "1MB")
         try:
             with pytest.raises(BrokerUnavailable, match="memory or disk alarm"):

@@ -9,7 +9,6 @@ from pydantic import SecretStr
 
 from twin_assets.broker.publisher import ChangePublisher
 from twin_assets.models.kinds import DataType
-from twin_assets.operations import status as status_module
 from twin_assets.operations.status import read_status, shown_url
 from twin_assets.settings import load_settings
 from twin_assets_tests.free_ports import free_port
@@ -69,9 +68,8 @@ def test_a_probe_that_hangs_does_not_hold_up_the_rest(tmp_path: Path):
 
 
 @pytest.mark.servers
-def test_all_figures_are_there_when_all_servers_are(twin, documents, apply, rabbitmq_url, monkeypatch):
-    monkeypatch.setattr(status_module, "LIMIT_S", 60.0)  # a person's patience is not what this is about
-    monkeypatch.setattr(status_module, "MONGODB_LIMIT_S", 30.0)
+@pytest.mark.usefixtures("patient_status")
+def test_all_figures_are_there_when_all_servers_are(twin, documents, apply, rabbitmq_url):
     documents.posts.insert_many([post(1), post(2), post(3)])
     documents.articles.insert_one({"_id": 1})
     apply([change(1), change(2)])

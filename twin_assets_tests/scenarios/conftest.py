@@ -36,7 +36,9 @@ def settings(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: Pat
 
 @pytest.fixture
 def twin(settings: Settings) -> Iterator[Twin]:
-    with open_twin(settings) as opened:
+    """The test's own, which asks once: it waits for Qdrant as long as people do, whatever its flows do."""
+    usual = {"qdrant_timeout_s": Settings.model_fields["qdrant_timeout_s"].default}
+    with open_twin(settings.model_copy(update=usual)) as opened:
         _empty(opened)
         yield opened
         _empty(opened)

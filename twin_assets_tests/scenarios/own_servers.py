@@ -6,7 +6,9 @@ import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
+from twin_assets.broker.topology import queue_names
 from twin_assets.stack.rabbitmq import EpmdServer, RabbitServer
 from twin_assets.stack.server import Server
 from twin_assets.stack.servers import MongoServer, QdrantServer
@@ -62,11 +64,13 @@ def restart(server: Server) -> None:
     server.await_ready()
 
 
-def await_registered(broker: Server, *, since: float) -> None:
+def await_registered(broker: Server, url: str, *, queues: int) -> None:
     """A quorum queue is on disk a second after it is made; killed before that, it never has a leader."""
+    vhost = unquote(urlsplit(url).path[1:]).replace("/", "%2F")
+    names = [f"{vhost}_{name}".encode() for name in queue_names(queues)]
 
-    def is_written() -> bool:
-        found = broker.folder.glob("mnesia/*/quorum/*/names.dets")
-        return any(path.stat().st_mtime > since for path in found)
+    def are_written() -> bool:
+        written = b"".join(path.read_bytes() for path in broker.folder.glob("mnesia/*/quorum/*/names.dets"))
+        return all(name in written for name in names)
 
-    wait_until(is_written, what="the queues are on disk", limit_s=60)
+    wait_until(are_written, what="the queues are on disk", limit_s=60)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from twin_assets.broker.depth import queue_depths
+from twin_assets.faults import FaultPoint
 from twin_assets.models.base import document_key
 from twin_assets.models.chunk import head_point_id
 from twin_assets.models.generation import GenerationStatus
@@ -16,6 +17,7 @@ from twin_assets.processing.encoder import SLICE
 from twin_assets.stream.intake import SUSPECT_ATTEMPTS
 from twin_assets.stream.steps import CRASH_LIMIT
 from twin_assets_tests.scenarios.assertions import assert_clean
+from twin_assets_tests.scenarios.chaos.faulty import faulty_run
 from twin_assets_tests.scenarios.documents import post, words
 from twin_assets_tests.scenarios.processes import long_run
 from twin_assets_tests.waiting import wait_until
@@ -24,10 +26,9 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 POST = DataType.POSTS
 LONG_WORDS = 16_000
-FEW_CHUNKS = 10 * SLICE
+FEW_SLICES = 10
 CROWD = 2_500
 NEIGHBOURS = 12
-SO_FAR = r"publishing every document, (\d+) so far"
 EMBEDDED = r"chunks_embedded=(\d+)"
 
 
@@ -57,9 +58,8 @@ def test_a_stream_that_is_killed_while_it_embeds_is_taken_over_where_it_stopped(
     text = words(LONG_WORDS)
     documents.posts.insert_one(post(1, text))
     with capturing():
-        with long_run(settings, "stream") as first:
-            wait_until(lambda: stored_chunks(twin) >= FEW_CHUNKS, what="some chunks are stored", limit_s=60)
-            first.kill()
+        with faulty_run(settings, "stream", at=FaultPoint.STAGED, turn=FEW_SLICES) as first:
+            first.await_death()
         stored = stored_chunks(twin)
         assert heads_of(twin, "int:1") == {}
         documents.posts.insert_one(post(2, "a neighbour, born while nobody streamed"))
@@ -92,7 +92,9 @@ def test_a_document_that_ends_the_stream_every_time_is_set_aside_and_its_neighbo
         before = len(crashes)
         try:
             with streaming():
-                wait_until(lambda: len(crashes) > before or twin.dead_letters.count(), what="a fate")
+                wait_until(
+                    lambda: len(crashes) > before or twin.dead_letters.count(), what="a fate", limit_s=120
+                )
         except RuntimeError:
             return False
         return True
@@ -101,7 +103,7 @@ def test_a_document_that_ends_the_stream_every_time_is_set_aside_and_its_neighbo
     documents.posts.insert_one(post(0, "a deadly text"))
     documents.posts.insert_many([post(number, f"neighbour {number}") for number in range(1, NEIGHBOURS)])
     with capturing():
-        wait_until(runs_on, what="the document is set aside", limit_s=90)
+        wait_until(runs_on, what="the document is set aside", limit_s=240)
         with streaming():
             in_step()
             for number in range(1, NEIGHBOURS):
@@ -122,9 +124,8 @@ def test_a_capture_that_is_killed_in_its_first_snapshot_leaves_nothing_out(
     twin, settings, documents, streaming, in_step
 ):
     documents.posts.insert_many([post(number, f"post {number}") for number in range(CROWD)])
-    with long_run(settings, "capture") as first:
-        wait_until(lambda: first.last_number(SO_FAR) > 0, what="a part is published", limit_s=60)
-        first.kill()
+    with faulty_run(settings, "capture", at=FaultPoint.PAGE_PUBLISHED) as first:
+        first.await_death()
     assert twin.meta.load_position() is None
     assert 0 < queue_depths(settings.require_url("rabbitmq_url"), settings.rabbitmq_queues).total < CROWD
     documents.posts.delete_one({"_id": 0})
@@ -148,9 +149,9 @@ def test_a_rebuild_that_is_killed_changes_nothing_for_readers_and_is_taken_up_ag
     with capturing(), streaming():
         in_step()
         live = twin.live_generation(Snapshot.VECTOR, POST)
-        with long_run(settings, "rebuild", "posts", "--snapshot", "vector") as first:
-            wait_until(lambda: documents_in_building(twin) > 0, what="a part is built", limit_s=60)
-            first.kill()
+        rebuilding = (settings, "rebuild", "posts", "--snapshot", "vector")
+        with faulty_run(*rebuilding, at=FaultPoint.BATCH_SCANNED) as first:
+            first.await_death()
         assert documents_in_building(twin) > 0
         assert twin.live_generation(Snapshot.VECTOR, POST) == live
         assert twin.collections.aliases()[live.alias] == live.collection

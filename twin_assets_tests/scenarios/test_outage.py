@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,9 +44,9 @@ def rabbitmq_url(servers: dict[str, RabbitServer], request: pytest.FixtureReques
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_killed_server_is_waited_for_and_everything_is_in_step_once_it_is_back(
-    victim, servers, twin, documents, capturing, streaming, in_step
+    victim, servers, rabbitmq_url, twin, documents, capturing, streaming, in_step
 ):
-    server, waited_for, began = servers[VICTIMS[victim]], set(), time.time()
+    server, waited_for = servers[VICTIMS[victim]], set()
 
     def listen(progress) -> None:
         waited_for.add(progress.waiting_for)
@@ -55,7 +54,7 @@ def test_a_killed_server_is_waited_for_and_everything_is_in_step_once_it_is_back
     with capturing(report=listen), streaming(report=listen):
         with writing(documents) as written:
             in_step()
-            await_registered(servers["rabbitmq"], since=began)
+            await_registered(servers["rabbitmq"], rabbitmq_url, queues=twin.settings.rabbitmq_queues)
             kill(server)
             wait_until(lambda: victim in waited_for, what=f"a flow waits for {victim}", limit_s=60)
             restart(server)

@@ -106,7 +106,7 @@ def test_a_crash_in_mid_batch_is_made_good_by_redelivery(
         monkeypatch.setattr(Processors, "embed", failing)
         crashed = streaming()
         with pytest.raises(RuntimeError, match="on fire"), crashed:
-            wait_until(lambda: calls["left"] < 0, what="the crash")
+            wait_until(lambda: calls["left"] < 0, what="the crash", limit_s=120)
         monkeypatch.setattr(Processors, "embed", original)
         with streaming():
             in_step()

@@ -17,7 +17,7 @@ from twin_assets.operations.patience import Patience
 from twin_assets.operations.processors import Processors
 from twin_assets.processing.encoder import SLICE
 from twin_assets_tests.scenarios.documents import post
-from twin_assets_tests.scenarios.round_trips import requests_answered
+from twin_assets_tests.scenarios.round_trips import await_quiet, requests_answered
 
 pytestmark = pytest.mark.servers
 
@@ -41,6 +41,7 @@ def apply(twin) -> Callable[[Sequence[int]], Counter[str]]:
     def run(numbers: Sequence[int]) -> Counter[str]:
         revision = twin.source.now()
         changes = [Change(type=DataType.POSTS, entry=f"int:{each}", revision=revision) for each in numbers]
+        await_quiet(twin)
         before = requests_answered(twin)
         applier.apply(applier.fetch(changes))
         return requests_answered(twin) - before

@@ -7,6 +7,7 @@ from twin_assets.models.kinds import DataType, Snapshot
 from twin_assets_tests.waiting import wait_until
 
 pytestmark = pytest.mark.servers
+STARTS_S = 120.0  # a stream's first start makes all collections
 
 
 def post(number: int, text: str) -> dict:
@@ -23,7 +24,9 @@ def test_inserted_shortened_and_deleted_documents_arrive(twin, documents, stream
     documents.posts.insert_one(post(1, words))
     with streaming():
         twin.publisher.publish([change(twin, 1)])
-        before = wait_until(lambda: chunk_texts(DataType.POSTS, "int:1"), what="the post arrives")
+        before = wait_until(
+            lambda: chunk_texts(DataType.POSTS, "int:1"), what="the post arrives", limit_s=STARTS_S
+        )
         assert " ".join(before) == words
         documents.posts.replace_one({"_id": 1}, post(1, "word0 word1"))
         twin.publisher.publish([change(twin, 1)])

@@ -29,7 +29,11 @@ from twin_assets_tests.scenarios.documents import post
 from twin_assets_tests.scenarios.runs import dagster_instance, events_of, mark_failed, worker_of
 from twin_assets_tests.waiting import is_gone, wait_until
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.timeout(600),  # the first test's time is the stack's start as well
+    pytest.mark.servers,
+    pytest.mark.slow,
+]
 
 POST = DataType.POSTS
 PORTS = ("mongodb", "rabbitmq", "rabbitmq_dist", "epmd", "qdrant", "qdrant_grpc", "dagster")

@@ -45,14 +45,13 @@ def traced_flow(settings, url, *, ratio=1.0):
 def test_a_change_has_one_trace_from_its_commit_until_it_is_searchable(
     settings, documents, in_step, chunk_texts
 ):
-    with collecting() as collector:
-        with traced_flow(settings, collector.url):
-            in_step()
-            before_ns = time.time_ns()
-            documents.posts.insert_one(post(1, f"{SECRET} {words(30)}"))
-            wait_until(lambda: chunk_texts(DataType.POSTS, "int:1"), what="it is searchable")
-            in_step()
-            after_ns = time.time_ns()
+    with collecting() as collector, traced_flow(settings, collector.url):
+        in_step()
+        before_ns = time.time_ns()
+        documents.posts.insert_one(post(1, f"{SECRET} {words(30)}"))
+        wait_until(lambda: chunk_texts(DataType.POSTS, "int:1"), what="it is searchable")
+        in_step()
+        after_ns = time.time_ns()
         trace = wait_until(lambda: collector.whole_trace_of("posts/int:1"), what="its trace arrives")
     assert trace.keys() == {"capture", "publish", "queue", "apply", *STEPS}
     capture, apply = trace["capture"], trace["apply"]
@@ -77,11 +76,10 @@ def test_a_change_has_one_trace_from_its_commit_until_it_is_searchable(
 
 
 def test_a_refused_document_says_so_in_its_trace(settings, documents, in_step):
-    with collecting() as collector:
-        with traced_flow(settings, collector.url):
-            in_step()
-            documents.posts.insert_one({"_id": 1, "platform": "p"})
-            in_step()
+    with collecting() as collector, traced_flow(settings, collector.url):
+        in_step()
+        documents.posts.insert_one({"_id": 1, "platform": "p"})
+        in_step()
         trace = wait_until(lambda: collector.whole_trace_of("posts/int:1"), what="its trace arrives")
     assert trace["apply"].error.startswith("rejected while ")
 

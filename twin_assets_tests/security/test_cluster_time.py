@@ -17,7 +17,7 @@ from twin_assets_tests.security.conftest import Guarded
 
 pytestmark = pytest.mark.servers
 
-AHEAD_S = 2
+AHEAD_S = 5
 OTHER_KEY = Int64(1)
 
 

@@ -97,6 +97,7 @@ def test_checks_and_rebuild_run_with_the_streams_rights(ingested: Settings) -> N
     assert failed == {"has_no_dead_letters"}
 
 
+@pytest.mark.usefixtures("patient_status")
 def test_status_needs_no_right_at_all_in_rabbitmq(
     guarded: Guarded, ingested: Settings, tmp_path: Path
 ) -> None:

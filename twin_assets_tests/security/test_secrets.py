@@ -92,6 +92,7 @@ def test_a_server_that_is_down_is_told_of_without_its_secrets(
 
 @pytest.mark.servers
 @pytest.mark.slow
+@pytest.mark.usefixtures("patient_status")
 @pytest.mark.parametrize("server", ["mongodb", "rabbitmq", "qdrant"])
 def test_a_refused_login_is_told_of_without_the_password(
     guarded: Guarded, tmp_path: Path, said: pytest.LogCaptureFixture, server: str

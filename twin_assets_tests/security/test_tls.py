@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 
 def _reach_mongodb(settings: Settings) -> None:
-    connect(settings.require_url("mongodb_url"), timeout_s=2).close()
+    connect(settings.require_url("mongodb_url"), timeout_s=5).close()
 
 
 def _reach_rabbitmq(settings: Settings) -> None:
@@ -91,6 +91,7 @@ def test_an_authority_that_cannot_be_read_is_a_wrong_setting(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.usefixtures("patient_status")
 def test_all_servers_are_up_over_tls(guarded: Guarded, tmp_path: Path) -> None:
     found = read_status(guarded.settings(tmp_path))
     assert {name: server["problem"] for name, server in found["servers"].items()} == dict.fromkeys(URLS)

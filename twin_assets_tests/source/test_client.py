@@ -83,6 +83,6 @@ def test_a_server_without_a_replica_set_is_refused_with_what_to_do(
     server.start()
     try:
         with pytest.raises(ConfigurationError, match=r"not a replica set.*twin up"):
-            connect(f"mongodb://127.0.0.1:{server.port}", timeout_s=20)
+            connect(f"mongodb://127.0.0.1:{server.port}", timeout_s=120)
     finally:
         server.stop()

@@ -24,7 +24,7 @@ def test_who_knew_the_old_one_is_told_and_a_new_client_finds_the_new_one(
     with served(server):
         server.stop()
         restart(server)  # an election more than a new replica set has behind it
-        with connect(server.url, timeout_s=1) as client:
+        with connect(server.url, timeout_s=5) as client:
             source = DocumentSource(client, "twin")
             server.stop()
             with pytest.raises(SourceUnavailable):

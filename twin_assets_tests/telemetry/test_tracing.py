@@ -109,7 +109,8 @@ def traces_to(url: str) -> Settings:
     return load_settings(_env_file=None, traces_url=url)
 
 
-def test_a_round_of_the_most_changes_loses_no_span() -> None:
+def test_a_round_of_the_most_changes_loses_no_span(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "FAREWELL_S", 60.0)  # it is about what is kept until then
     changes = [Change(type=DataType.POSTS, entry=f"int:{number}", revision=7) for number in range(512)]
     steps = [Step(f"step {number}", 1, 2) for number in range(8)]
     with collecting() as collector:
@@ -126,7 +127,7 @@ def test_a_round_of_the_most_changes_loses_no_span() -> None:
 
 @pytest.mark.timeout(20)
 def test_a_collector_that_never_answers_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "FAREWELL_S", 0.2)
+    monkeypatch.setattr(module, "FAREWELL_S", 2.0)
     monkeypatch.setattr(module, "EXPORT_TIMEOUT_S", 3600.0)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1/traces"

@@ -36,6 +36,11 @@ class Listener:
         """Wait until the flow has said so often that it waits: capture says so at every try."""
         wait_until(lambda: self.heard[server] >= times, what=f"a flow waits for {server}", limit_s=LIMIT_S)
 
+    def hear_anew(self, caplog: pytest.LogCaptureFixture) -> None:
+        """Forget what was said of a server that was slow before the fault; it must be back."""
+        wait_until(lambda: self.waiting_for == "", what="nothing is waited for", limit_s=LIMIT_S)
+        caplog.clear()
+
 
 @contextmanager
 def counted_points() -> Iterator[Counter[FaultPoint]]:

@@ -68,6 +68,7 @@ def test_a_broker_that_blocks_its_publishers_is_waited_for_and_nothing_is_lost(
     with capturing(report=capture), streaming():
         documents.posts.insert_one(post(1, words(20)))
         tally.in_step()
+        capture.hear_anew(caplog)
         broker.control("set_vm_memory_high_watermark", "absolute", "1MB")
         try:
             tally.fault()

@@ -43,6 +43,7 @@ def test_a_full_disk_of_rabbitmq_is_waited_for_and_room_is_all_that_it_takes(
     with capturing(report=capture), streaming():
         documents.posts.insert_many([post(number, f"old {number}") for number in range(20)])
         tally.in_step()
+        capture.hear_anew(caplog)
         filler = fill(broker.folder.parent, but_mib=REST_MIB)
         tally.fault()
         capture.await_wait("RabbitMQ")

@@ -28,6 +28,7 @@ STREAM_POINTS = [
     FaultPoint.ACKNOWLEDGED,
 ]
 CAPTURE_POINTS = [
+    FaultPoint.PAGE_PUBLISHED,
     FaultPoint.SNAPSHOT_PUBLISHED,
     FaultPoint.CHANGES_PUBLISHED,
     FaultPoint.POSITION_SAVED,

@@ -79,9 +79,9 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_server_is_killed_in_the_middle_of_a_write_a_capture_and_a_rebuild(
-    victim, servers, twin, documents, capturing, streaming, tally, caplog
+    victim, servers, rabbitmq_url, twin, documents, capturing, streaming, tally, caplog
 ):
-    server, flows, began = servers[VICTIMS[victim]], Flows(victim), time.time()
+    server, flows = servers[VICTIMS[victim]], Flows(victim)
 
     def bring_back() -> None:
         tally.fault()
@@ -94,7 +94,7 @@ def test_a_server_is_killed_in_the_middle_of_a_write_a_capture_and_a_rebuild(
         writing(documents, pace_s=PACE_S) as written,
     ):
         tally.in_step()
-        await_registered(servers["rabbitmq"], since=began)
+        await_registered(servers["rabbitmq"], rabbitmq_url, queues=twin.settings.rabbitmq_queues)
         for point in MIDST_OF_A_FLOW:
             with struck_at(point, lambda: kill(server)) as struck:
                 wait_until(struck.is_set, what=f"{victim} is killed at {point.name}", limit_s=LIMIT_S)
@@ -115,9 +115,9 @@ def test_a_server_is_killed_in_the_middle_of_a_write_a_capture_and_a_rebuild(
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_server_is_restarted_in_good_order_in_the_middle_of_a_write(
-    victim, servers, twin, documents, capturing, streaming, tally
+    victim, servers, rabbitmq_url, twin, documents, capturing, streaming, tally
 ):
-    server, began = servers[VICTIMS[victim]], time.time()
+    server = servers[VICTIMS[victim]]
 
     def restart_in_order() -> None:
         server.stop()
@@ -125,7 +125,7 @@ def test_a_server_is_restarted_in_good_order_in_the_middle_of_a_write(
 
     with capturing(), streaming(), writing(documents, pace_s=PACE_S) as written:
         tally.in_step()
-        await_registered(servers["rabbitmq"], since=began)
+        await_registered(servers["rabbitmq"], rabbitmq_url, queues=twin.settings.rabbitmq_queues)
         for point in MIDST_OF_A_FLOW:
             with struck_at(point, restart_in_order) as struck:
                 wait_until(struck.is_set, what=f"{victim} is restarted at {point.name}", limit_s=LIMIT_S)
@@ -139,9 +139,9 @@ def test_a_server_is_restarted_in_good_order_in_the_middle_of_a_write(
 
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_a_server_is_away_for_a_minute_and_everybody_waits_and_says_so_once(
-    victim, servers, twin, documents, capturing, streaming, tally, caplog
+    victim, servers, rabbitmq_url, twin, documents, capturing, streaming, tally, caplog
 ):
-    server, flows, began = servers[VICTIMS[victim]], Flows(victim), time.time()
+    server, flows = servers[VICTIMS[victim]], Flows(victim)
     with (
         counted_points() as reached,
         capturing(report=flows.capture),
@@ -149,7 +149,7 @@ def test_a_server_is_away_for_a_minute_and_everybody_waits_and_says_so_once(
         writing(documents, pace_s=PACE_S) as written,
     ):
         tally.in_step()
-        await_registered(servers["rabbitmq"], since=began)
+        await_registered(servers["rabbitmq"], rabbitmq_url, queues=twin.settings.rabbitmq_queues)
         with struck_at(FaultPoint.BATCH_SCANNED, server.stop) as struck, rebuilding(twin) as built:
             wait_until(struck.is_set, what=f"{victim} is stopped in a rebuild", limit_s=LIMIT_S)
             tally.fault()

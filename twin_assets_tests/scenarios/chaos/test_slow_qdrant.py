@@ -144,6 +144,7 @@ def test_a_server_that_only_answers_503_is_waited_for_and_that_is_said_once(
     with capturing(), streaming(report=stream), counted_points() as reached:
         write_versions(documents, 0)
         tally.in_step()
+        stream.hear_anew(caplog)
         proxy.fate = lambda _: Mishap.REFUSED
         tally.fault()
         write_versions(documents, 1)
