@@ -46,6 +46,8 @@ def environment(mongodb_url: str, rabbitmq_url: str, qdrant_url: str, tmp_path: 
         "TWIN_TEXT_MODEL": "hash-32",
         "TWIN_HEARTBEAT_INTERVAL_S": "0.5",
         "TWIN_MARKER_INTERVAL_S": "0.2",
+        # One that gives way gets no turn while the tests' other process, or a stranger, keeps all cores busy.
+        "TWIN_REBUILD_PRIORITY": "normal",
     }
 
 
