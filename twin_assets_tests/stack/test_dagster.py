@@ -150,5 +150,6 @@ def test_checkout_is_required(tmp_path: Path) -> None:
 def test_dagster_that_does_not_answer_is_one_error() -> None:
     api = DagsterApi(f"http://127.0.0.1:{free_port()}")
     assert not api.is_up()
+    assert not api.is_loaded()
     with pytest.raises(StackError, match="does not answer"):
         api.active_runs()
